@@ -1,0 +1,1 @@
+"""cryptocontent: the platform on which a crypto newsroom produces its articles."""

@@ -1,0 +1,60 @@
+"""One Settings object; every backend is chosen by the scheme of its URL.
+
+Values come from the environment (and `.env`); nothing here opens a connection. Embedded state lives
+under `home` (`.cryptocontent/` in the working directory unless `CRYPTOCONTENT_HOME` says otherwise).
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SCHEMES = {
+    "database_url": ("sqlite", "postgresql+psycopg"),
+    "object_store_url": ("file", "s3"),
+    "vector_url": ("file", "http", "https"),
+    "embedding_model": ("local",),
+}
+
+
+class Settings(BaseSettings):
+    """What the process was told: one value per backend, limits, and where embedded state lives."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", validate_default=True)
+
+    home: Path = Field(Path(".cryptocontent"), validation_alias="CRYPTOCONTENT_HOME")
+    database_url: str = ""
+    object_store_url: str = ""
+    object_store_access_key: SecretStr = SecretStr("")
+    object_store_secret_key: SecretStr = SecretStr("")
+    vector_url: str = ""
+    vector_api_key: SecretStr = SecretStr("")
+    embedding_model: str = "local:wordllama"
+    max_document_bytes: int = Field(25_000_000, gt=0, description="larger source files are refused")
+    batch_size: int = Field(100, ge=1, le=100, description="briefs per Dagster run")
+    calls_in_flight: int = Field(50, ge=1, description="concurrent agent calls inside one op")
+
+    @model_validator(mode="after")
+    def _embedded_defaults(self) -> Self:
+        self.home = self.home.absolute()
+        self.database_url = self.database_url or f"sqlite:///{self.home / 'cryptocontent.db'}"
+        self.object_store_url = self.object_store_url or f"file://{self.home / 'objects'}"
+        self.vector_url = self.vector_url or f"file://{self.home / 'vectors'}"
+        return self
+
+    @field_validator(*_SCHEMES)
+    @classmethod
+    def _known_scheme(cls, value: str, info) -> str:  # type: ignore[no-untyped-def]
+        allowed = _SCHEMES[info.field_name]
+        if value and value.split(":", 1)[0] not in allowed:
+            raise ValueError(
+                f"{info.field_name.upper()}={value.split(':', 1)[0]}:… is not supported; allowed schemes: {', '.join(allowed)}"
+            )
+        return value
+
+    @cached_property
+    def exports_dir(self) -> Path:
+        """Where exported articles are written."""
+        return self.home / "exports"
