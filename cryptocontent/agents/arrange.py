@@ -1,0 +1,190 @@
+"""Which run goes to which section, and in which order: the writer's plan of the article."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cryptocontent.agents.ranking import MOST_WORDS, Matrix, Ranking, Run
+from cryptocontent.content.templates import Outline
+from cryptocontent.content.text import jaccard, normalized, word_count
+
+NEAR_DUPLICATE = 0.6
+_SLACK = 22  # words that the last run of a section may go beyond its target
+_MOST_PARAGRAPH = 105
+
+
+class Plan:
+    """The runs of each section; section 0 is the lead."""
+
+    def __init__(self, sections: int, references: dict[str, float]) -> None:
+        self._runs: list[list[tuple[float, Run]]] = [[] for _ in range(sections)]
+        self._references = references
+        self._used: list[tuple[frozenset[str], str]] = []
+        self.repeated = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs))
+
+    def runs(self, index: int) -> list[Run]:
+        """The section's runs, in no particular order."""
+        return [run for _, run in self._runs[index]]
+
+    def words(self, index: int | None = None) -> int:
+        """Words of a section, or of all."""
+        chosen = self._runs if index is None else [self._runs[index]]
+        return sum(run.words for section in chosen for _, run in section)
+
+    def add(self, index: int, value: float, run: Run) -> None:
+        self._runs[index].append((value, run))
+        self._used += [(sentence.tokens, normalized(text)) for sentence, text in zip(run.sentences, run.texts, strict=True)]
+
+    def fresh(self, run: Run) -> Run | None:
+        """The run up to its first sentence that the article already has; None if that is the first one."""
+        for number, (sentence, text) in enumerate(zip(run.sentences, run.texts, strict=True)):
+            plain = normalized(text).rstrip(".")
+            if any(
+                jaccard(sentence.tokens, tokens) >= NEAR_DUPLICATE or plain in used or used.rstrip(".") in plain
+                for tokens, used in self._used
+            ):
+                self.repeated += 1
+                return Run(run.passage, run.sentences[:number]) if number else None
+        return run
+
+    def drop(self, index: int) -> None:
+        """Leave the section empty."""
+        self._runs[index] = []
+
+    def cut(self) -> bool:
+        """Shorten the article by the last sentence of its least valuable run; False if nothing can go."""
+        places = [(value, index, at) for index, section in enumerate(self._runs) for at, (value, _) in enumerate(section)]
+        if not places:
+            return False
+        value, index, at = min(places)
+        run = self._runs[index][at][1]
+        if len(run.sentences) > 1:
+            self._runs[index][at] = (value, Run(run.passage, run.sentences[:-1]))
+        else:
+            del self._runs[index][at]
+        return True
+
+    def paragraphs(self, index: int) -> list[list[Run]]:
+        """The section's runs as paragraphs: sources one after the other, the most relevant first, each in
+        the order of its own text; neighbours join into one paragraph while it stays short."""
+        by_reference: dict[str, list[Run]] = {}
+        weight: dict[str, float] = {}
+        for value, run in self._runs[index]:
+            reference = run.passage.reference_id
+            by_reference.setdefault(reference, []).append(run)
+            weight[reference] = max(weight.get(reference, 0.0), value + self._references[reference])
+        found: list[list[Run]] = []
+        for reference in sorted(by_reference, key=lambda one: -weight[one]):
+            group: list[Run] = []
+            for run in sorted(by_reference[reference], key=lambda one: one.place):
+                if group and not _joins(group, run):
+                    found.append(group)
+                    group = []
+                group.append(run)
+            found.append(group)
+        return found
+
+
+def _joins(group: Sequence[Run], run: Run) -> bool:
+    total = sum(one.words for one in group) + run.words
+    if total > _MOST_PARAGRAPH:
+        return False
+    single = len(run.sentences) == 1 or sum(len(one.sentences) for one in group) == 1
+    near = run.passage.heading_path == group[-1].passage.heading_path
+    return single or near and total <= 80
+
+
+def targets(outline: Outline) -> list[int]:
+    """Words to aim at: the lead's, then each section's, a little above the middle of the article's range."""
+    headings = sum(word_count(section.heading) for section in outline.sections)
+    low, high = outline.words.min, outline.words.max
+    total = low + 0.55 * (high - low) - headings
+    lead = max(min(40.0, total), min(90.0, 0.1 * total))
+    least = sum(section.words.min for section in outline.sections)
+    most = sum(section.words.max for section in outline.sections)
+    wanted = total - lead
+    if most <= wanted:
+        # the sections' ranges are narrower than the article's: stretch them only as far as the least length asks
+        scale = max(1.0, (low * 1.06 - lead - headings) / most)
+        aims = [section.words.max * scale for section in outline.sections]
+    elif least >= wanted:
+        aims = [section.words.min * wanted / least for section in outline.sections]
+    else:
+        share = (wanted - least) / (most - least)
+        aims = [section.words.min + share * (section.words.max - section.words.min) for section in outline.sections]
+    return [round(lead), *map(round, aims)]
+
+
+def arrange(outline: Outline, candidates: list[Run], ranking: Ranking, gate: float, thin: int) -> Plan:
+    """Give each section its runs: the best pair of run and section first, over the whole article."""
+    plan = Plan(len(outline.sections) + 1, ranking.references)
+    aims = targets(outline)
+    if not candidates:
+        return plan
+    board = _Board(candidates, ranking, gate)
+    room = outline.words.max - sum(word_count(section.heading) for section in outline.sections)
+    # the lead takes the best definition before the sections compete for the rest
+    _fill(plan, board, aims, [0], room)
+    _fill(plan, board, aims, list(range(1, len(aims))), room)
+    for index in range(1, len(aims)):
+        if 0 < plan.words(index) < min(thin, outline.sections[index - 1].words.max):
+            plan.drop(index)
+    return plan
+
+
+class _Board:
+    """The values of all pairs of run and section that are still open."""
+
+    def __init__(self, candidates: list[Run], ranking: Ranking, gate: float) -> None:
+        self.candidates = candidates
+        self.values: Matrix = ranking.fit.copy()
+        self.values[ranking.about < gate] = -np.inf
+        self.similarity = ranking.similarity
+        names = {name: number for number, name in enumerate(ranking.references)}
+        self.reference = np.array([names[run.passage.reference_id] for run in candidates])
+        self.ordinal = np.array([run.passage.ordinal for run in candidates])
+        single = np.array([len(run.sentences) == 1 for run in candidates])
+        self.values[single] -= 0.15
+        self.closest = np.zeros(len(candidates))
+
+    def chosen(self, row: int, index: int) -> None:
+        """Close the run, prefer what goes on from it in its section, and avoid what says the same."""
+        same = self.reference == self.reference[row]
+        near = same & (np.abs(self.ordinal - self.ordinal[row]) <= 1)
+        self.values[same, index] += 0.12 if index else 0.6
+        self.values[near, index] += 0.12
+        nearer = np.maximum(self.closest, self.similarity[row])
+        self.values -= (0.9 * (nearer - self.closest))[:, None]
+        self.closest = nearer
+        self.values[row] = -np.inf
+
+
+def _fill(plan: Plan, board: _Board, aims: list[int], sections: list[int], room: int) -> None:
+    open_sections = set(sections)
+    while open_sections:
+        columns = sorted(open_sections)
+        view = board.values[:, columns]
+        at = int(np.argmax(view))
+        row, column = divmod(at, len(columns))
+        index = columns[column]
+        value = float(view[row, column])
+        if value == -np.inf:
+            return
+        left = min(aims[index] + _SLACK - plan.words(index), room - plan.words())
+        run = plan.fresh(board.candidates[row])
+        short = run.shortened(left) if run else None
+        if run is None or run.words < 7:
+            board.values[row] = -np.inf
+        elif short is None:
+            board.values[row, index] = -np.inf
+        else:
+            plan.add(index, value, short)
+            board.chosen(row, index)
+        if plan.words(index) >= aims[index] - 10 or room - plan.words() < 10:
+            open_sections.discard(index)
+
+
+__all__ = ["MOST_WORDS", "NEAR_DUPLICATE", "Plan", "arrange", "targets"]

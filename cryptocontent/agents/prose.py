@@ -1,0 +1,254 @@
+"""Which sentences of a source can stand in an article, and how: shared by the agents' rules engines.
+
+Everything here looks at one sentence, or at the sentences of one paragraph; nothing here ranks or composes.
+A sentence has a *level*, the first step of relaxation at which it is good enough (see `LEVELS`).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from cryptocontent.agents.lexicon import data, phrases, word_set
+from cryptocontent.content.text import sentences, words
+
+LEVELS = (
+    "whole, plain sentences only",
+    "longer sentences and sentences with code",
+    "list items that are whole sentences",
+    "sentences in which the source speaks of itself, after the sentence that they follow",
+    "sentences in which the source speaks of itself, anywhere",
+)
+NEVER = len(LEVELS)
+
+_CODE = re.compile(r"`+[^`]*`+")
+_DEBRIS = re.compile(
+    r"\]\(|\{|\}|\$\$|\$[^\d\s]|\||<|>|\\|\^|~~|https?:|www\.|\*|==|!=|:=|\+=|&&|&\w+;|(?<!\w)_|_(?!\w)|"
+    r"\s=\s|\w\(\w*\)|\w\[\w*\]|\[\s?[\]x]|\.\.\.|…|\u2192|->|::|\bhttps\b|0x[0-9a-fA-F]{12,}|\w/\w+/\w|[∈∀∃≤≥≠×⋅∑]|"
+    r"\.(?:md|py|json|yaml|sol|go|rs|ts|js|html?|png)\b|\[\^?\d+\]|\(\s*\)|``|\s/\s\S+\s/\s"
+)
+_SNAKE = re.compile(r"\b\w*[a-zA-Z0-9]_\w+\b|\b[a-z]+[A-Z]\w+\b")
+_TERMINAL = re.compile(r"[.!][\"')\]”’]*\Z")
+_START = re.compile(r"[\"'“(]?(?:[A-ZÀ-ÖØ-Þ0-9]|`[^`])|[a-z]?[A-Z]|(?:e|zk|x)[A-Z-]")
+_LISTED = re.compile(r"\(?(?:\d+|[a-zA-Z]|[ivx]+)[.)]\s|[-*+•]\s|#|>|\[")
+_LABEL = re.compile(r"(?:\*\*)?[A-Z`][^.:;,]{0,60}:\s")
+_INNER_STOP = re.compile(r"[.!?][\"')]*\s+[A-Z`\"(]")
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|al|Fig|approx|resp|No)\.", re.IGNORECASE)
+_PARENTHESIS = re.compile(r"\s\((?:see|cf\.?|as (?:described|defined|mentioned)|described|defined|above|below)[^()]*\)", re.I)
+_ENDING = re.compile(r"\w{2,}(?:ed|izes|ises|ates|ifies|ses|shes|ches|ects|ines)\Z")
+_NORMATIVE = re.compile(r"\b(?:MUST|SHALL|SHOULD|MAY|REQUIRED|RECOMMENDED|OPTIONAL)\b")
+_CONSTANT = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
+_PLACE = re.compile(r"\b(?:above|below)(?=\s+(?:the|a|an|its|their|which|that|\d|`|zero|one))", re.I)
+_FROM_TO = re.compile(r"\bfollowing (?=the|a|an|this)\b", re.I)
+_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*", re.UNICODE)
+_SHORT, _LONG, _LONGEST = 7, 45, 60
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSentence:
+    """A sentence of a passage. `text` is how it stands after the sentence before it, `opening` how it can
+    open a paragraph; both are word for word in the passage. `level` and `opens` say from which step of
+    relaxation on (`NEVER`: not at all)."""
+
+    text: str
+    opening: str
+    level: int
+    opens: int
+    paragraph: int
+    index: int
+    words: int
+    tokens: frozenset[str]
+    quality: float
+
+
+@lru_cache(maxsize=4096)
+def source_sentences(text: str, kind: str) -> tuple[SourceSentence, ...]:
+    """The sentences of a passage with what can be made of each; none for tables and code."""
+    found: list[SourceSentence] = []
+    if kind not in ("prose", "list"):
+        return ()
+    number = 0
+    for paragraph in text.split("\n\n"):
+        blocks = paragraph.split("\n") if kind == "list" else [" ".join(paragraph.split())]
+        for block in blocks:
+            item = block.startswith(("- ", "* ", "+ "))
+            plain = " ".join((block[2:] if item else block).split())
+            for index, sentence in enumerate(sentences(plain)):
+                found.append(_judge(sentence, number, index, 2 if item or kind == "list" else 0))
+            number += 1
+    return tuple(found)
+
+
+def _judge(sentence: str, paragraph: int, index: int, least: int) -> SourceSentence:
+    text = tidy(sentence)
+    level = max(fitness(text), least) if fitness(text) < NEVER else NEVER
+    opening, opens = "", NEVER
+    if level < NEVER:
+        opening = opening_form(text)
+        if opening:
+            opens = max(level, fitness(opening), least)
+            if opening != text and index == 0:
+                opens = min(opens, NEVER)
+    tokens = frozenset(word.casefold() for word in words(text)) if level < NEVER else frozenset()
+    count = len(words(text))
+    return SourceSentence(text, opening, level, opens, paragraph, index, count, tokens, quality(text))
+
+
+def tidy(sentence: str) -> str:
+    """The sentence without a closing parenthesis that points elsewhere: `(see below).` becomes `.`"""
+    match = None
+    for match in _PARENTHESIS.finditer(sentence):
+        pass
+    if match and sentence[match.end() :] in (".", "!", ""):
+        return sentence[: match.start()] + "."
+    return sentence
+
+
+def without_code(sentence: str) -> str:
+    """The sentence with `x` in place of each span of code."""
+    return _CODE.sub("x", sentence) if "`" in sentence else sentence
+
+
+@lru_cache(maxsize=20_000)
+def fitness(text: str) -> int:
+    """The level from which on a sentence can stand after the sentence before it in its source; `NEVER` if
+    it is a fragment, debris, boilerplate or a title."""
+    plain = without_code(text)
+    count = len(words(plain))
+    if not _SHORT <= count <= _LONGEST or not _TERMINAL.search(text) or not _START.match(text):
+        return NEVER
+    if _DEBRIS.search(plain) or _LISTED.match(text) or not balanced(text):
+        return NEVER
+    if phrases("prose", "boilerplate", True).search(plain) or is_imperative(plain) or not has_verb(plain):
+        return NEVER
+    inner = _ABBREVIATION.sub("", plain)
+    if _INNER_STOP.search(inner[:-1]) or "?" in plain:
+        return NEVER
+    if speaks_of_itself(plain):
+        return 3
+    heavy = count > _LONG or text.count("`") > 4 or bool(_SNAKE.search(plain)) or inner != plain or bool(_LABEL.match(text))
+    return 1 if heavy else 0
+
+
+def opening_form(text: str) -> str:
+    """The sentence as it can open a paragraph: itself, or itself without a leading connective, or ""."""
+    for _ in range(2):
+        if not opens_dangling(text):
+            return text
+        shorter = without_connective(text)
+        if shorter == text:
+            return ""
+        text = shorter
+    return "" if opens_dangling(text) else text
+
+
+@cache
+def _connective() -> re.Pattern[str]:
+    body = phrases("prose", "strippable").pattern
+    return re.compile(rf"\A{body}(?:,\s+|\s+(?=that\b)|(?<=that)\s+|:\s+)(?:that\s+)?", re.IGNORECASE)
+
+
+def without_connective(text: str) -> str:
+    """The sentence without a leading `However, `, `Note that `…, its first letter a capital."""
+    match = _connective().match(text)
+    if not match or len(words(text[match.end() :])) < _SHORT:
+        return text
+    rest = text[match.end() :]
+    return rest[0].upper() + rest[1:]
+
+
+@cache
+def _dangling_phrase() -> re.Pattern[str]:
+    return re.compile(r"\A" + phrases("prose", "dangling_phrases").pattern, re.IGNORECASE)
+
+
+@cache
+def _expletive() -> re.Pattern[str]:
+    return re.compile(r"\A" + str(data("prose")["expletive"]), re.IGNORECASE)
+
+
+@lru_cache(maxsize=20_000)
+def opens_dangling(text: str) -> bool:
+    """Whether the sentence, as the first of a paragraph, points back at something that is not there."""
+    plain = without_code(text)
+    if _expletive().match(plain):
+        return False
+    start = [word.casefold() for word in _WORD.findall(plain[:80])[:5]]
+    if not start or start[0].split("'")[0].split("’")[0] in word_set("prose", "dangling_openers"):
+        return True
+    if _connective().match(plain) or _dangling_phrase().match(plain):
+        return True
+    pronouns = word_set("prose", "pronouns")
+    if start[0] in word_set("prose", "subordinators"):
+        return any(word in pronouns or word == "that" for word in start[1:4])
+    return start[0].endswith(("ly", "ing")) and any(word in pronouns for word in start[1:4])
+
+
+@cache
+def _self_reference() -> re.Pattern[str]:
+    nouns = "|".join(sorted(word_set("prose", "document_words")))
+    return re.compile(
+        rf"\b(?:this|the (?:present|current|proposed)|our|these|the) (?:\w+ )?(?:{nouns})s?\b(?![-\d])", re.IGNORECASE
+    )
+
+
+@cache
+def _first_person() -> re.Pattern[str]:
+    body = "|".join(re.escape(word) for word in sorted(word_set("prose", "first_person"), key=len, reverse=True))
+    return re.compile(rf"(?<![\w'])(?:{body})(?![\w'-])", re.IGNORECASE)
+
+
+def speaks_of_itself(plain: str) -> bool:
+    """Whether the sentence mentions its document, its layout or its authors."""
+    if _self_reference().search(plain):
+        return True
+    # `I` of the first person, not of a Roman number or a layer
+    if any(match[0] != "US" and match[0] != "i" for match in _first_person().finditer(plain)):
+        return True
+    cleared = _FROM_TO.sub("", _PLACE.sub("", plain))
+    return bool(phrases("prose", "layout").search(cleared))
+
+
+def is_imperative(plain: str) -> bool:
+    """Whether it begins with a bare verb, as titles and instructions do."""
+    first = plain.split(maxsplit=1)[0].casefold().strip(",:;")
+    return first in word_set("prose", "imperatives")
+
+
+def has_verb(plain: str) -> bool:
+    """Whether some word looks like a finite verb."""
+    verbs = word_set("prose", "verbs")
+    found = [word.casefold() for word in _WORD.findall(plain)]
+    return any(word in verbs or _ENDING.match(word) for word in found[1:])
+
+
+def balanced(text: str) -> bool:
+    """Whether brackets close, and quotation marks and backticks come in pairs."""
+    if text.count("`") % 2 or text.count('"') % 2 or text.count("“") != text.count("”"):
+        return False
+    depth: list[str] = []
+    pairs = {")": "(", "]": "["}
+    for mark in without_code(text):
+        if mark in "([":
+            depth.append(mark)
+        elif mark in ")]" and (not depth or depth.pop() != pairs[mark]):
+            return False
+    return not depth
+
+
+def quality(text: str) -> float:
+    """How well a sentence reads, about 1 for a plain one: less for code, constants, norms, parentheses."""
+    plain = without_code(text)
+    count = len(words(plain)) or 1
+    code = text.count("`") / 2
+    value = 1.0 - 0.5 * min(1.0, 6 * code / count)
+    value -= 0.12 * len(_NORMATIVE.findall(plain)) + 0.15 * len(_CONSTANT.findall(text)) + 0.06 * plain.count("(")
+    if count < 10 or count > 34:
+        value -= 0.12
+    if re.match(r"(?:There|In order|To|If|For|In|When)\b", plain):
+        value -= 0.05
+    return max(0.0, value)
+
+
+def skipped_heading(heading_path: tuple[str, ...]) -> bool:
+    """Whether the headings say that what follows is no prose about the subject (tests, licence, code…)."""
+    return any(phrases("prose", "skipped_headings", True).match(part.strip("*_ ")) for part in heading_path)

@@ -1,0 +1,256 @@
+"""What of the research is about the brief, and what of it belongs to which section.
+
+The unit is a `Run`: one to four consecutive good sentences of one paragraph. Section 0 is the lead.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cryptocontent.agents.lexicon import data
+from cryptocontent.agents.prose import SourceSentence, skipped_heading, source_sentences
+from cryptocontent.agents.work import ResearchPassage, Work
+from cryptocontent.content.text import words
+
+Matrix = NDArray[np.float64]
+MOST_SENTENCES, MOST_WORDS = 4, 95
+_GENERIC = frozenset(
+    """a an the of and or in on at to for from by with without as is are was be how what why when where which who it its
+    this that these those explained explain explainer guide introduction overview understanding about into vs versus
+    new between two their they than then can will work works does do not no about over under comparison compare
+    mean means matter matters beginner beginners deep dive look inside short history eip eips ethereum""".split()
+)
+_SUFFIX = re.compile(r"(?:ations?|ments?|ings?|ies|ied|ers?|es|ed|s|ly)\Z")
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """A crude stem: enough to match `blobs` with `blob` and `validation` with `validate`."""
+    word = word.casefold()
+    if len(word) < 5 or any(character.isdigit() for character in word):
+        return word[:-1] if len(word) == 4 and word.endswith("s") and not word.endswith("ss") else word
+    short = _SUFFIX.sub("", word)
+    return short.rstrip("e") if len(short) >= 3 else word
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text's words, common words and parts of the question left out."""
+    return [stem(word) for word in words(text) if word.casefold() not in _GENERIC and len(word) > 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive sentences of a paragraph of a passage; `first` is how the first of them is written."""
+
+    passage: ResearchPassage
+    sentences: tuple[SourceSentence, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.sentences[0].opening, *(sentence.text for sentence in self.sentences[1:]))
+
+    @property
+    def words(self) -> int:
+        return sum(sentence.words for sentence in self.sentences)
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where it stands in its reference."""
+        return (self.passage.ordinal, self.sentences[0].paragraph, self.sentences[0].index)
+
+    def shortened(self, limit: int) -> "Run | None":
+        """The run's first sentences, with at most `limit` words; None if not even one fits."""
+        kept: list[SourceSentence] = []
+        for sentence in self.sentences:
+            if sum(one.words for one in kept) + sentence.words > limit:
+                break
+            kept.append(sentence)
+        return Run(self.passage, tuple(kept)) if kept else None
+
+
+def runs(research: tuple[ResearchPassage, ...], level: int) -> list[Run]:
+    """Every run of the research at a step of relaxation, in the order of the research."""
+    found: list[Run] = []
+    for passage in research:
+        if skipped_heading(passage.heading_path):
+            continue
+        current: list[SourceSentence] = []
+        for sentence in source_sentences(passage.text, passage.kind):
+            follows = (
+                current
+                and sentence.level <= level
+                and sentence.paragraph == current[-1].paragraph
+                and sentence.index == current[-1].index + 1
+                and len(current) < MOST_SENTENCES
+                and sum(one.words for one in current) + sentence.words <= MOST_WORDS
+            )
+            if follows:
+                current.append(sentence)
+                continue
+            if current:
+                found.append(Run(passage, tuple(current)))
+            current = [sentence] if sentence.opens <= level else []
+        if current:
+            found.append(Run(passage, tuple(current)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Aspect:
+    order: int
+    section: frozenset[str]
+    headings: frozenset[str]
+    cues: frozenset[str]
+
+
+@cache
+def _aspects() -> tuple[_Aspect, ...]:
+    return tuple(
+        _Aspect(int(entry["order"]), *(frozenset(map(stem, str(entry[key]).split())) for key in ("section", "headings", "cues")))
+        for entry in data("aspects").values()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """`fit[r, s]` is how well run r stands in section s (0: the lead), `about[r]` how much it is about the
+    brief at all; `references` is the relevance of each reference, 1 for the best."""
+
+    fit: Matrix
+    about: Matrix
+    references: dict[str, float]
+    similarity: NDArray[np.float32]
+
+
+class Topic:
+    """What the brief asks, as weighted stems, and how far each reference answers it."""
+
+    def __init__(self, work: Work) -> None:
+        brief = work.brief
+        self.sections = brief.outline.sections
+        self.research = work.research
+        values = [str(value) for value in brief.variables.values() if isinstance(value, str)]
+        asked = Counter(stems(brief.outline.title)) + Counter(stems(" ".join((*brief.keywords, *values))))
+        self._bags = [frozenset(stems(" ".join((one.title, *one.heading_path, one.text)))) for one in work.research]
+        total = len(self._bags) or 1
+        seen = Counter(term for bag in self._bags for term in bag)
+        self.idf = {term: log(1 + total / count) for term, count in seen.items()}
+        self.weights = {term: self.idf[term] for term in asked if term in seen}
+        self.own = [self._section_terms(section.heading, section.query) for section in self.sections]
+        self.scores = self._scores()
+        self.references = self._references()
+
+    def _section_terms(self, heading: str, query: str) -> dict[str, float]:
+        terms = set(stems(f"{heading} {query}")) - set(self.weights)
+        return {term: self.idf.get(term, 0.0) for term in terms}
+
+    def _scores(self) -> Matrix:
+        """Each passage's scores by index, made comparable: half by height, half by rank."""
+        width = len(self.sections) + 1
+        table = np.zeros((len(self.research), width))
+        for row, passage in enumerate(self.research):
+            given = passage.scores[:width]
+            table[row, : len(given)] = given
+        top = table.max(axis=0, initial=0.0)
+        height = table / np.where(top > 0, top, 1.0)
+        found = table > 0
+        order = np.argsort(np.argsort(-table, axis=0, kind="stable"), axis=0, kind="stable")
+        rank = np.where(found, 1.0 - order / max(len(self.research), 1), 0.0)
+        return np.asarray(0.5 * height + 0.5 * rank)
+
+    def _references(self) -> dict[str, float]:
+        best: dict[str, list[float]] = {}
+        titles: dict[str, str] = {}
+        for row, passage in enumerate(self.research):
+            best.setdefault(passage.reference_id, []).append(float(self.scores[row, 0]))
+            titles[passage.reference_id] = f"{passage.title} {passage.url or ''}"
+        total = sum(self.weights.values()) or 1.0
+        value: dict[str, float] = {}
+        for reference, scores in best.items():
+            top = sorted(scores, reverse=True)[:3]
+            named = set(stems(titles[reference]))
+            overlap = sum(weight for term, weight in self.weights.items() if term in named) / total
+            value[reference] = 0.45 * sum(top) / 3 + 0.35 * overlap + 0.2 * min(1.0, len(scores) / 8)
+        highest = max(value.values(), default=1.0) or 1.0
+        return {reference: amount / highest for reference, amount in value.items()}
+
+    def overlap(self, bag: frozenset[str], terms: dict[str, float]) -> float:
+        """How much of the terms' weight the bag holds, saturating: two good terms are nearly all."""
+        total = sum(sorted(terms.values(), reverse=True)[:3]) or 1.0
+        return min(1.0, sum(weight for term, weight in terms.items() if term in bag) / total)
+
+    def rank(self, candidates: list[Run]) -> Ranking:
+        """Every candidate against every section."""
+        rows = {passage.number: row for row, passage in enumerate(self.research)}
+        wanted = [_section_aspects(section.heading, section.query) for section in self.sections]
+        bags = [frozenset(stems(" ".join(run.texts))) for run in candidates]
+        fit = np.zeros((len(candidates), len(self.sections) + 1))
+        about = np.zeros(len(candidates))
+        for number, (run, bag) in enumerate(zip(candidates, bags, strict=True)):
+            row = rows[run.passage.number]
+            reference = self.references[run.passage.reference_id]
+            heading = frozenset(stem(word) for part in run.passage.heading_path for word in words(part))
+            topical = self.overlap(bag, self.weights)
+            about[number] = 0.55 * reference + 0.25 * topical + 0.2 * self.scores[row, 0]
+            manner = sum(sentence.quality for sentence in run.sentences) / len(run.sentences)
+            common = 0.9 * about[number] + 0.55 * manner + 0.12 * min(len(run.sentences), 3)
+            fit[number, 0] = common + 0.35 * self.scores[row, 0] + _lead_fit(run, heading, topical)
+            for index, (terms, aspects) in enumerate(zip(self.own, wanted, strict=True), 1):
+                fit[number, index] = (
+                    common
+                    + 0.45 * self.scores[row, index]
+                    + 0.3 * self.overlap(bag, terms)
+                    + _aspect_fit(aspects, heading, bag)
+                )
+        if len(self.sections) > 1 and candidates:
+            inner = fit[:, 1:]
+            fit[:, 1:] = inner + 0.6 * (inner - inner.mean(axis=1, keepdims=True))
+        return Ranking(fit, about, self.references, _similarity(bags))
+
+
+@lru_cache(maxsize=1000)
+def _section_aspects(heading: str, query: str) -> tuple[tuple[_Aspect, float], ...]:
+    """The aspects that a section asks for; the heading says more than the query."""
+    asked = [(frozenset(stem(word) for word in words(heading)), 1.0), (frozenset(stem(word) for word in words(query)), 0.5)]
+    found = []
+    for aspect in _aspects():
+        strength = max(weight * bool(aspect.section & bag) for bag, weight in asked)
+        if strength:
+            found.append((aspect, strength))
+    return tuple(found)
+
+
+def _aspect_fit(aspects: tuple[tuple[_Aspect, float], ...], heading: frozenset[str], bag: frozenset[str]) -> float:
+    value = 0.0
+    for aspect, strength in aspects:
+        value = max(value, strength * (0.4 * bool(aspect.headings & heading) + 0.08 * min(3, len(aspect.cues & bag))))
+    return value
+
+
+_DEFINING = re.compile(r"\A(?:An?|The)?\s?[^.,;]{2,60}?\b(?:is|are|refers to|describes|allows?|introduces?|enables?)\b")
+
+
+def _lead_fit(run: Run, heading: frozenset[str], topical: float) -> float:
+    summary = 0.4 * bool({"abstract", "summary", "simpl", "overview", "introduction", "introduc"} & heading)
+    motive = 0.15 * bool({"motiv", "background", "motivation"} & heading or not heading)
+    defines = 0.3 * bool(_DEFINING.match(run.texts[0])) * (0.4 + topical)
+    return max(summary, motive) + defines + 0.3 * topical - 0.25 * (run.passage.kind == "list")
+
+
+def _similarity(bags: list[frozenset[str]]) -> NDArray[np.float32]:
+    """Cosine of the runs' sets of stems."""
+    vocabulary: dict[str, int] = {}
+    for bag in bags:
+        for term in bag:
+            vocabulary.setdefault(term, len(vocabulary))
+    table = np.zeros((len(bags), max(len(vocabulary), 1)), dtype=np.float32)
+    for row, bag in enumerate(bags):
+        table[row, [vocabulary[term] for term in bag]] = 1.0
+    norm = np.sqrt(table.sum(axis=1, keepdims=True))
+    table /= np.where(norm > 0, norm, 1.0)
+    return np.asarray(table @ table.T, dtype=np.float32)

@@ -1,0 +1,129 @@
+"""What the stages hand to each other.
+
+A stage is a function from `Work` to `Work`. The brief and the research never change on the way; the
+draft, the findings, the SEO package, the messages and the cost do.
+"""
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cryptocontent.content.documents import Source
+from cryptocontent.content.templates import Outline
+
+Severity = Literal["block", "warn", "info"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class WorkBrief(_Frozen):
+    """The brief as agents see it: what was asked, with the template's outline filled in."""
+
+    id: str
+    project_id: str
+    outline: Outline
+    keywords: tuple[str, ...] = ()
+    variables: dict[str, Any] = Field(default_factory=dict)
+    due_date: date | None = None
+
+
+class ResearchImage(_Frozen):
+    """An image of a reference that research found."""
+
+    sha256: str
+    alt: str
+    width: int
+    height: int
+
+
+class ResearchPassage(_Frozen):
+    """A passage frozen for the brief. `scores[0]` is its relevance to the whole brief and `scores[i]`
+    to section i of the outline (counted from 1); higher is better, 0 is not found."""
+
+    number: int
+    passage_id: str
+    reference_id: str
+    revision_id: str
+    title: str
+    heading_path: tuple[str, ...]
+    kind: str
+    text: str
+    scores: tuple[float, ...]
+    url: str | None = None
+    licence: str | None = None
+    images: tuple[ResearchImage, ...] = ()
+    ordinal: int = 0  # the passage's place in its reference, so that runs of text keep the source's order
+
+    def source(self) -> Source:
+        """The footnote that points at this passage."""
+        return Source(self.number, self.title, self.heading_path, self.url, self.licence)
+
+
+class Draft(_Frozen):
+    """The article so far. `body` is Markdown without the title and the sources (see
+    `content.documents`); its markers `[^n]` are research numbers."""
+
+    title: str
+    body: str
+
+
+class Edit(_Frozen):
+    """A typed change to a draft: what stood there, what stands there now ("" if removed), and why."""
+
+    rule: str
+    before: str
+    after: str
+    reason: str
+
+
+class WorkFinding(_Frozen):
+    """What a check says: rule, severity, the sentence or word it is about, evidence."""
+
+    rule: str
+    severity: Severity
+    message: str
+    excerpt: str = ""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class WorkMessage(_Frozen):
+    """An entry that a stage leaves in the article's conversation."""
+
+    author: str
+    kind: Literal["summary", "edit", "finding", "question"]
+    body: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class SeoPackage(_Frozen):
+    """What a search engine is told of the article."""
+
+    title: str
+    description: str
+    slug: str
+    keywords: tuple[str, ...]
+    json_ld: dict[str, Any]
+
+
+class Work(_Frozen):
+    """Everything a stage may look at, and everything it may change."""
+
+    brief: WorkBrief
+    research: tuple[ResearchPassage, ...]
+    draft: Draft = Draft(title="", body="")
+    seo: SeoPackage | None = None
+    findings: tuple[WorkFinding, ...] = ()
+    messages: tuple[WorkMessage, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+    cost_usd: float = 0.0
+
+    def passage(self, number: int) -> ResearchPassage | None:
+        """The research passage with that number, if there is one."""
+        return self.research[number - 1] if 1 <= number <= len(self.research) else None
+
+
+class StageFailed(Exception):
+    """A stage cannot do its work for this brief: the reason, for the person who will retry it."""

@@ -1,0 +1,165 @@
+"""The writer: an article out of the research, every sentence word for word from the passage it cites."""
+
+from collections import Counter
+
+from cryptocontent.agents.arrange import Plan, arrange
+from cryptocontent.agents.prose import LEVELS
+from cryptocontent.agents.ranking import Topic, runs
+from cryptocontent.agents.work import Draft, StageFailed, Work, WorkMessage
+from cryptocontent.content.documents import Block, Figure, Heading, Paragraph, Sentence, body_words, parse, render
+from cryptocontent.content.text import word_count
+
+VERSION = "1"
+
+_STEPS = ((0, 0.6), (1, 0.6), (2, 0.55), (3, 0.5), (3, 0.3), (4, 0.3), (4, 0.0))
+"""Steps of relaxation: the level of sentences (`prose.LEVELS`) and how much a run must be about the brief."""
+_THIN = 30  # a section with fewer words than this is no section
+
+
+async def rules(work: Work) -> Work:
+    """Compose the article from the research; `StageFailed` when the research is too thin for it."""
+    return compose(work)
+
+
+def compose(work: Work) -> Work:
+    """The same, for callers that do not await."""
+    outline = work.brief.outline
+    prose_words = sum(word_count(one.text) for one in work.research if one.kind in ("prose", "list"))
+    if prose_words < outline.words.min:
+        raise StageFailed(
+            f"the research has {prose_words} words of text in {len(work.research)} passages; the outline "
+            f"asks for at least {outline.words.min}: add references about {outline.title!r} or ask for less"
+        )
+    topic = Topic(work)
+    best: tuple[tuple[int, int, int], list[Block], Plan, int] | None = None
+    considered = 0
+    last_level = -1
+    for step, (level, gate) in enumerate(_STEPS):
+        if level != last_level:
+            candidates = runs(work.research, level)
+            ranking = topic.rank(candidates)
+            last_level = level
+        plan = arrange(outline, candidates, ranking, gate, _THIN)
+        blocks = _blocks(work, plan)
+        total = body_words(blocks)
+        considered = max(considered, len(candidates))
+        sufficient = sum(
+            plan.words(index) >= section.words.min for index, section in enumerate(outline.sections, 1)
+        )
+        enough = total >= min(outline.words.min * 1.05 + 10, outline.words.max)
+        grade = (int(total >= outline.words.min), sufficient if total >= outline.words.min else total, -step)
+        if best is None or grade > best[0]:
+            best = (grade, blocks, plan, step)
+        if (enough and sufficient == len(outline.sections)) or (best[0][0] and step >= 3):
+            break
+    assert best is not None
+    grade, blocks, plan, step = best
+    total = body_words(blocks)
+    if total < outline.words.min:
+        missing = [section.heading for index, section in enumerate(outline.sections, 1) if not plan.runs(index)]
+        raise StageFailed(
+            f"only {total} words of usable sentences were found in {len(work.research)} passages; the outline "
+            f"asks for at least {outline.words.min}" + (f"; nothing for {', '.join(missing)}" if missing else "")
+        )
+    messages = (*work.messages, _summary(work, plan, blocks, step, considered), *_questions(work, plan))
+    draft = Draft(title=outline.title, body=render(blocks))
+    return work.model_copy(update={"draft": draft, "messages": messages})
+
+
+def _blocks(work: Work, plan: Plan) -> list[Block]:
+    """The plan as blocks, no longer than the outline allows, and such that parsing gives them back."""
+    outline = work.brief.outline
+    while True:
+        blocks: list[Block] = list(_paragraphs(plan, 0))
+        for index, section in enumerate(outline.sections, 1):
+            if written := _paragraphs(plan, index):
+                blocks += [Heading(2, section.heading), *written]
+        if body_words(blocks) <= outline.words.max or not plan.cut():
+            break
+    return _with_figure(work, blocks)
+
+
+def _paragraphs(plan: Plan, index: int) -> list[Paragraph]:
+    written = []
+    for group in plan.paragraphs(index):
+        cited = [Sentence(text, (run.passage.number,)) for run in group for text in run.texts]
+        while cited and parse(Paragraph(tuple(cited)).render()) != [Paragraph(tuple(cited))]:
+            # a sentence that Markdown or the segmenter reads otherwise can't be cited reliably
+            cited = [one for one in cited if parse(one.render()) == [Paragraph((one,))]] if not _alone(cited) else cited[:-1]
+        if cited:
+            written.append(Paragraph(tuple(cited)))
+    return written
+
+
+def _alone(cited: list[Sentence]) -> bool:
+    return all(parse(one.render()) == [Paragraph((one,))] for one in cited)
+
+
+def _with_figure(work: Work, blocks: list[Block]) -> list[Block]:
+    """One image of the most cited reference that has one, after the first paragraph under a heading that
+    cites it; its caption credits the reference."""
+    owners = {passage.number: passage.reference_id for passage in work.research}
+    cited = Counter(
+        owners[number]
+        for block in blocks
+        if isinstance(block, Paragraph)
+        for sentence in block.sentences
+        for number in sentence.citations
+    )
+    for reference, _ in cited.most_common(3):
+        passages = [one for one in work.research if one.reference_id == reference]
+        found = next(((one, image) for one in passages for image in one.images if image.alt.strip()), None)
+        if found is None:
+            continue
+        passage, image = found
+        alt = " ".join(image.alt.replace("[", "(").replace("]", ")").split())
+        figure = Figure(alt, f"image:{image.sha256}", passage.title.replace('"', "'"))
+        places = [
+            (passage.number not in numbers, place)
+            for place, block in enumerate(blocks)
+            if isinstance(block, Paragraph)
+            and (numbers := {number for one in block.sentences for number in one.citations})
+            and reference in {owners[number] for number in numbers}
+        ]
+        place = min(places)[1] + 1
+        return [*blocks[:place], figure, *blocks[place:]]
+    return blocks
+
+
+def _summary(work: Work, plan: Plan, blocks: list[Block], step: int, considered: int) -> WorkMessage:
+    outline = work.brief.outline
+    used = {run.passage.number for index in range(len(outline.sections) + 1) for run in plan.runs(index)}
+    sources = {one.title for one in work.research if one.number in used}
+    total = body_words(blocks)
+    sections = sum(isinstance(block, Heading) and block.level == 2 for block in blocks)
+    level = _STEPS[step][0]
+    text = (
+        f"Wrote {total} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
+        f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {considered} runs of "
+        f"sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. Left out as repetitions: {plan.repeated}."
+    )
+    data = {
+        "words": total,
+        "sections": sections,
+        "passages": len(work.research),
+        "passages_used": sorted(used),
+        "sources": sorted(sources),
+        "step": step,
+        "repeated": plan.repeated,
+    }
+    return WorkMessage(author="writer", kind="summary", body=text, data=data)
+
+
+def _questions(work: Work, plan: Plan) -> list[WorkMessage]:
+    asked = []
+    for index, section in enumerate(work.brief.outline.sections, 1):
+        found = plan.words(index)
+        if not found:
+            body = f"The research has nothing good for “{section.heading}”, so I left it out. Is there a source for it?"
+        elif found < section.words.min * 0.75:
+            body = f"“{section.heading}” has {found} of at least {section.words.min} words: is there a further source for it?"
+        else:
+            continue
+        data = {"section": section.heading, "words": found, "wanted": section.words.min}
+        asked.append(WorkMessage(author="writer", kind="question", body=body, data=data))
+    return asked

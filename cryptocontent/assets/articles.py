@@ -1,0 +1,192 @@
+"""`research` and `articles`: what is frozen for each brief, and the five agents that write from it.
+
+Both are partitioned by brief. One run takes up to 100 briefs through each op at once. Resuming lives
+in the domain: an op makes sure that its briefs are done up to its stage, works for what is missing
+and never raises for one brief; the last op names the bad ones and materializes the good ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dagster import (
+    AllPartitionMapping,
+    AssetDep,
+    AssetExecutionContext,
+    AssetIn,
+    AssetKey,
+    AssetMaterialization,
+    Failure,
+    Field,
+    In,
+    MetadataValue,
+    Nothing,
+    OpDefinition,
+    OpExecutionContext,
+    Out,
+    asset,
+    graph_asset,
+    op,
+)
+
+from cryptocontent.agents.pipeline import PIPELINE, blocking_findings
+from cryptocontent.assets import partitions
+from cryptocontent.assets.knowledge import passages
+from cryptocontent.content.articles import list_articles
+from cryptocontent.content.generations import set_outcomes
+from cryptocontent.knowledge.research import Frozen, freeze
+from cryptocontent.knowledge.search import search_index
+from cryptocontent.resources.platform import PipelineResource, PlatformResource
+from cryptocontent.storage import reading, writing
+from cryptocontent.storage.models import Article, Version
+
+ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
+GENERATION_TAG = "cryptocontent/generation"
+_BRIEF_IDS = {"brief_ids": Field([str], default_value=[], description="for runs that are not partitioned")}
+
+
+def _freeze(context: Any, platform: PlatformResource, brief_ids: Sequence[str]) -> dict[str, Frozen]:
+    settings = platform.settings
+    frozen, missing = freeze(platform.engine, lambda queries: search_index(settings, queries), brief_ids)
+    for brief, reason in missing.items():
+        context.log.warning(f"{brief}: {reason}")
+    return frozen
+
+
+def _research_metadata(item: Frozen) -> dict[str, Any]:
+    return {"passages": item.passages, "references": item.references, "changed": item.changed, "id": item.research_id}
+
+
+@asset(
+    group_name="articles",
+    kinds={"qdrant"},
+    deps=[AssetDep(passages, partition_mapping=AllPartitionMapping())],
+    partitions_def=partitions.briefs,
+    backfill_policy=partitions.BATCHES,
+)
+def research(context: AssetExecutionContext, platform: PlatformResource) -> None:
+    """The passages frozen for each brief: searched for as a whole and per section of its outline."""
+    for brief, item in _freeze(context, platform, context.partition_keys).items():
+        context.add_asset_metadata(_research_metadata(item), asset_key=RESEARCH, partition_key=brief)
+
+
+def _brief_ids(context: OpExecutionContext) -> Sequence[str]:
+    return context.op_config["brief_ids"] or context.partition_keys
+
+
+@op(name="research_briefs", out=Out(Nothing), config_schema=_BRIEF_IDS)
+def research_op(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """`research` for briefs named in the config."""
+    for brief, item in _freeze(context, platform, _brief_ids(context)).items():
+        context.log_event(AssetMaterialization(RESEARCH, partition=brief, metadata=_research_metadata(item)))
+
+
+def _stage_op(stage: str) -> OpDefinition:
+    @op(
+        name=stage,
+        description=f"Every brief of the run done up to the {stage}; what is stored already is not done again.",
+        ins={"start": In(Nothing)},
+        out=Out(Nothing),
+        pool="agents",
+        config_schema=_BRIEF_IDS,
+    )
+    async def run_stage(context: OpExecutionContext, pipeline: PipelineResource) -> None:
+        outcome = await pipeline.open(context.run_id).advance(_brief_ids(context), stage)
+        _log(context, stage, outcome)
+
+    return run_stage
+
+
+def _log(context: OpExecutionContext, stage: str, outcome: dict[str, str | None]) -> None:
+    failed = {brief: reason for brief, reason in outcome.items() if reason}
+    context.log.info(f"{stage}: {len(outcome) - len(failed)} of {len(outcome)} briefs are through")
+    for brief, reason in failed.items():
+        context.log.warning(f"{brief}: {reason}")
+
+
+def _last_op(stage: str) -> OpDefinition:
+    @op(
+        name=stage,
+        description=f"Every brief done up to the {stage}; good articles are materialized, bad briefs named.",
+        ins={"start": In(Nothing)},
+        # Not required: the run materializes each good partition itself, and none of the bad ones.
+        out=Out(Nothing, is_required=False),
+        pool="agents",
+        config_schema=_BRIEF_IDS,
+    )
+    async def run_last(
+        context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
+    ) -> Any:
+        brief_ids = _brief_ids(context)
+        outcome = await pipeline.open(context.run_id).advance(brief_ids, stage)
+        done = [brief for brief, reason in outcome.items() if not reason]
+        outcome |= {
+            brief: f"not publishable: {reason}"
+            for brief, reason in blocking_findings(platform.engine, done, pipeline.agents()).items()
+        }
+        _log(context, stage, outcome)
+        if generation := context.run.tags.get(GENERATION_TAG):
+            with writing(platform.engine) as session:
+                set_outcomes(session, generation, outcome, context.run_id)
+        good = [brief for brief, reason in outcome.items() if not reason]
+        for event in materializations(platform, good):
+            yield event
+        bad = {brief: reason for brief, reason in outcome.items() if reason}
+        if bad:
+            raise Failure(
+                f"{len(bad)} of {len(outcome)} briefs failed; the others are done",
+                metadata={"failed": MetadataValue.md("\n".join(f"- `{brief}`: {why}" for brief, why in bad.items()))},
+                allow_retries=False,
+            )
+
+    return run_last
+
+
+def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> Iterator[AssetMaterialization]:
+    """One materialization per finished article, with the numbers and a preview."""
+    if not brief_ids:
+        return
+    with reading(platform.engine) as session:
+        rows = {row["brief"]: row for row in list_articles(session, brief_ids=brief_ids)}
+        query = (
+            Article.__table__.join(Version.__table__, Version.id == Article.version_id)  # type: ignore[attr-defined]
+            .select()
+            .with_only_columns(Article.brief_id, Version.markdown)
+            .where(Article.brief_id.in_(brief_ids))
+        )
+        texts = dict(session.execute(query).tuples().all())
+    for brief in brief_ids:
+        row = rows[brief]
+        yield AssetMaterialization(
+            ARTICLES,
+            partition=brief,
+            description=row["title"],
+            metadata={
+                "title": row["title"],
+                "words": row["words"],
+                "citations": row["citations"],
+                "readability (FRE)": row["readability"],
+                "findings": row["findings"],
+                "cost (USD)": row["cost_usd"],
+                "version": row["version"],
+                "article": f"{row['project']}/{row['slug']}",
+                "preview": MetadataValue.md(texts[brief][:4000]),
+            },
+        )
+
+
+STAGE_OPS = [*(_stage_op(agent.stage) for agent in PIPELINE[:-1]), _last_op(PIPELINE[-1].stage)]
+
+
+@graph_asset(
+    group_name="articles",
+    kinds={"markdown"},
+    ins={"research": AssetIn(dagster_type=Nothing)},
+    partitions_def=partitions.briefs,
+    backfill_policy=partitions.BATCHES,
+)
+def articles(research: Any) -> Any:
+    """Cited articles, by writer, editor, proofreader, analyst and seo; every stage is a version."""
+    previous = research
+    for stage in STAGE_OPS:
+        previous = stage(start=previous)
+    return previous

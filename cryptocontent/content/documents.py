@@ -1,0 +1,230 @@
+"""An article's Markdown as blocks of cited sentences, and back.
+
+The body of a draft is a title, paragraphs, headings, figures and lists. A claim's citations follow
+its sentence as footnote markers, `[^3]`, where 3 is the number of a passage in the frozen research;
+numbers stay what they are from the first draft to the export, so that a diff shows edits only.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cryptocontent.content.text import sentences, word_count
+
+_MARKER = re.compile(r"\s?\[\^(\d+)\]")
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\Z")
+_FIGURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<src>[^)\s]+)(?:\s+\"(?P<caption>[^\"]*)\")?\)\Z")
+_LIST_ITEM = re.compile(r"(?P<bullet>[-*+]|\d+[.)])\s+(?P<text>.*)\Z", re.S)
+_DEFINITION = re.compile(r"\[\^(\d+)\]:")
+SOURCES_HEADING = "Sources"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and the research passages it cites."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+
+    def render(self) -> str:
+        return self.text + "".join(f"[^{number}]" for number in self.citations)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading; level 1 is the article's title and does not stand in the body."""
+
+    level: int
+    text: str
+
+    def render(self) -> str:
+        return f"{'#' * self.level} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Sentences that stand together. `bullet` is the mark of a list item (`-`, `1.`), else empty."""
+
+    sentences: tuple[Sentence, ...]
+    bullet: str = ""
+
+    def render(self) -> str:
+        text = " ".join(sentence.render() for sentence in self.sentences)
+        return f"{self.bullet} {text}" if self.bullet else text
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An image: `src` is `image:<sha256>` of an image in the object store."""
+
+    alt: str
+    src: str
+    caption: str = ""
+
+    def render(self) -> str:
+        caption = f' "{self.caption}"' if self.caption else ""
+        return f"![{self.alt}]({self.src}{caption})"
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A block that is kept as it is: a table, a fenced code block, a quotation, a locked notice."""
+
+    text: str
+
+    def render(self) -> str:
+        return self.text
+
+
+Block = Heading | Paragraph | Figure | Verbatim
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a footnote says of the passage that it points at."""
+
+    number: int
+    title: str
+    heading_path: tuple[str, ...] = ()
+    url: str | None = None
+    licence: str | None = None
+
+    def render(self) -> str:
+        where = " › ".join(part for part in self.heading_path if part != self.title)
+        text = f"{self.title}, “{where}”" if where else self.title
+        url = f" <{self.url}>" if self.url else ""
+        licence = f" ({self.licence})" if self.licence else ""
+        return f"[^{self.number}]: {text}{licence}.{url}"
+
+
+def parse_paragraph(text: str) -> Paragraph:
+    """A paragraph's sentences with the markers that follow each."""
+    bullet = ""
+    if item := _LIST_ITEM.match(text):
+        bullet, text = item["bullet"], item["text"]
+    plain, marks, last = "", [], 0
+    for marker in _MARKER.finditer(text):
+        plain += text[last : marker.start()]
+        marks.append((len(plain), int(marker[1])))
+        last = marker.end()
+        if last < len(text) and not text[last].isspace() and text[last] != "[":
+            plain += "" if text[last] in ".,;:!?" else " "
+    plain += text[last:]
+    found: list[Sentence] = []
+    position = 0
+    for sentence in sentences(plain):
+        start = plain.index(sentence, position)
+        position = start + len(sentence)
+        cited = tuple(dict.fromkeys(number for at, number in marks if start < at <= position))
+        found.append(Sentence(" ".join(sentence.split()), cited))
+    return Paragraph(tuple(found), bullet)
+
+
+def parse(body: str) -> list[Block]:
+    """The blocks of a body. Footnote definitions and the heading over them are not part of it."""
+    blocks: list[Block] = []
+    for chunk in _chunks(body):
+        if _DEFINITION.match(chunk):
+            continue
+        if heading := _HEADING.match(chunk):
+            blocks.append(Heading(len(heading[1]), heading[2]))
+        elif figure := _FIGURE.match(chunk):
+            blocks.append(Figure(figure["alt"], figure["src"], figure["caption"] or ""))
+        elif chunk.startswith(("```", "~~~", "|", ">", "<", ":::")):
+            blocks.append(Verbatim(chunk))
+        else:
+            blocks.append(parse_paragraph(chunk))
+    if blocks and blocks[-1] == Heading(2, SOURCES_HEADING):
+        blocks.pop()
+    return blocks
+
+
+def _chunks(body: str) -> Iterable[str]:
+    """Blocks of text: separated by blank lines, except inside a fence; list items and headings are
+    chunks of their own."""
+    current: list[str] = []
+    fence = ""
+    for line in body.splitlines():
+        opens = line.lstrip()[:3]
+        if fence:
+            current.append(line)
+            if opens == fence:
+                yield "\n".join(current)
+                current, fence = [], ""
+            continue
+        starts_alone = bool(_HEADING.match(line) or _LIST_ITEM.match(line) or _DEFINITION.match(line))
+        if current and (not line.strip() or opens in ("```", "~~~") or starts_alone):
+            yield "\n".join(current).strip()
+            current = []
+        if opens in ("```", "~~~"):
+            fence = opens
+        if line.strip():
+            current.append(line)
+        if current and _HEADING.match(line):
+            yield line.strip()
+            current = []
+    if current:
+        yield "\n".join(current).strip()
+
+
+def render(blocks: Iterable[Block]) -> str:
+    """Blocks as Markdown: a blank line between blocks, none between the items of one list."""
+    text = ""
+    previous: Block | None = None
+    for block in blocks:
+        tight = isinstance(block, Paragraph) and isinstance(previous, Paragraph) and block.bullet and previous.bullet
+        text += ("\n" if tight else "\n\n" if text else "") + block.render()
+        previous = block
+    return text
+
+
+def render_article(title: str, body: str, sources: Sequence[Source]) -> str:
+    """A whole version: title, body and the list of sources that the body cites, by number."""
+    cited = cited_numbers(body)
+    notes = [source.render() for source in sorted(sources, key=lambda source: source.number) if source.number in cited]
+    tail = f"\n\n## {SOURCES_HEADING}\n\n" + "\n".join(notes) if notes else ""
+    return f"# {title}\n\n{body.strip()}{tail}\n"
+
+
+def split_article(markdown: str) -> tuple[str, str]:
+    """The title and the body (without the sources) of a whole version's Markdown."""
+    blocks = parse(markdown)
+    title = ""
+    if blocks and isinstance(blocks[0], Heading) and blocks[0].level == 1:
+        title = blocks[0].text
+        blocks = blocks[1:]
+    return title, render(blocks)
+
+
+def cited_numbers(body: str) -> set[int]:
+    """Every research number that the text cites."""
+    return {int(number) for number in re.findall(r"\[\^(\d+)\](?!:)", body)}
+
+
+def paragraphs(blocks: Iterable[Block]) -> list[Paragraph]:
+    """The paragraphs and list items, in order."""
+    return [block for block in blocks if isinstance(block, Paragraph)]
+
+
+def body_words(blocks: Iterable[Block]) -> int:
+    """Words of paragraphs, list items and headings: what a reader reads."""
+    return sum(word_count(block.render()) for block in blocks if isinstance(block, Paragraph | Heading))
+
+
+def without_empty(blocks: Iterable[Block]) -> list[Block]:
+    """Blocks without empty paragraphs and without headings over nothing."""
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Paragraph) and not block.sentences:
+            continue
+        if isinstance(block, Heading) and kept and isinstance(kept[-1], Heading) and kept[-1].level >= block.level:
+            kept.pop()
+        kept.append(block)
+    while kept and isinstance(kept[-1], Heading):
+        kept.pop()
+    return kept
+
+
+def with_sentences(paragraph: Paragraph, changed: Iterable[Sentence]) -> Paragraph:
+    """The paragraph with other sentences."""
+    return replace(paragraph, sentences=tuple(changed))

@@ -1,0 +1,402 @@
+"""Importing files as references: revisions, passages, images, and what has vanished.
+
+A document's content hash covers its bytes: an unchanged one costs a hash and nothing else. A changed
+one gets a new revision; passages that it shares with the one before keep their id, so only its new
+passages are embedded. A vanished one is withdrawn from search and stays citable.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.orm import Session
+
+from cryptocontent.audit import Actor, Change, record_all
+from cryptocontent.content.projects import Refused, get_project
+from cryptocontent.content.text import content_hash
+from cryptocontent.knowledge.chunking import chunk, passage_ids
+from cryptocontent.knowledge.loaders import LOADERS, LoadedDocument, UnreadableDocument, load
+from cryptocontent.storage.database import batched, insert_ignoring_conflicts, reading, writing
+from cryptocontent.storage.models import (
+    Image,
+    Passage,
+    Project,
+    Reference,
+    ReferenceRevision,
+    RevisionImage,
+    RevisionPassage,
+)
+from cryptocontent.storage.object_store import ObjectStore
+from cryptocontent.storage.types import new_id, utc_now
+
+# Part of every content hash: raise it when loaders or the chunker change what they make of a file.
+IMPORT_VERSION = "1"
+_DOCUMENTS_PER_TRANSACTION = 25
+# Files that a document may show or that describe the folder; a person does not expect them imported.
+_NOT_DOCUMENTS = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".ico", ".tif", ".tiff", ".avif"}
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did, by external id; `problems` are (path, reason), `warnings` what was left out
+    of a document that was imported."""
+
+    added: list[str] = field(default_factory=list)
+    revised: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    passages: int = 0
+    images: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def changed(self) -> int:
+        """How many references are not what they were."""
+        return len(self.added) + len(self.revised) + len(self.restored) + len(self.withdrawn)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    root: Path
+    source: str
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    file: _File
+    digest: str
+    document: LoadedDocument
+
+
+def folder_files(folder: Path) -> list[_File]:
+    """The files of a folder, with ids that stay the same wherever the folder lies: `name/relative/path`.
+    Hidden files, images and READMEs of other kinds are left to the documents that show them."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(part.startswith((".", "~$")) for part in relative.parts) or not path.is_file():
+            continue
+        if path.suffix.lower() not in _NOT_DOCUMENTS:
+            files.append(_File(path, folder, "folder", f"{folder.name}/{relative.as_posix()}"))
+    return files
+
+
+def register_folder(session: Session, project_id: str, folder: Path) -> None:
+    """Remember a folder as one of the project's sources; the `references` asset imports it again."""
+    project = get_project(session, project_id)
+    path = str(folder)
+    if path in project.folders:
+        return
+    if clash := next((known for known in project.folders if Path(known).name == folder.name), None):
+        raise Refused(f"folder {path!r}: project {project_id!r} has a folder of that name already: {clash!r}")
+    project.folders = [*project.folders, path]
+
+
+def import_paths(
+    engine: Engine,
+    objects: ObjectStore,
+    project_id: str,
+    paths: Sequence[Path],
+    actor: Actor,
+    *,
+    max_bytes: int,
+    on_progress: Progress = lambda done, total, name: None,
+) -> ImportReport:
+    """Import files and folders. A folder is remembered, and documents that vanished from it are
+    withdrawn. A bad file is reported and the rest goes on; a path that does not exist is refused."""
+    files: list[_File] = []
+    folders: list[Path] = []
+    for path in (path.resolve() for path in paths):
+        if path.is_dir():
+            folders.append(path)
+            files += folder_files(path)
+        elif path.is_file():
+            files.append(_File(path, path.parent, "file", path.name))
+        else:
+            raise Refused(f"path {str(path)!r}: there is no such file or folder")
+    with writing(engine) as session:
+        get_project(session, project_id)
+        for folder in folders:
+            register_folder(session, project_id, folder)
+    report = ImportReport()
+    known = _known(engine, project_id)
+    changed = list(_changed(files, known, report, max_bytes))
+    done = len(files) - len(changed)
+    on_progress(done, len(files), "")
+    for some in batched(changed, _DOCUMENTS_PER_TRANSACTION):
+        loaded = []
+        for file, digest in some:
+            done += 1
+            on_progress(done, len(files), file.external_id)
+            try:
+                document = load(file.path, max_bytes, file.root)
+            except UnreadableDocument as error:
+                report.problems.append((str(error.path), error.reason))
+                continue
+            report.warnings += [(str(file.path), warning) for warning in document.warnings]
+            loaded.append(_Loaded(file, digest, document))
+        if loaded:
+            _store(engine, objects, project_id, loaded, known, actor, report)
+    _withdraw_vanished(engine, project_id, folders, {file.external_id for file in files}, known, actor, report)
+    return report
+
+
+def _known(engine: Engine, project_id: str) -> dict[tuple[str, str], tuple[Reference, str]]:
+    with reading(engine) as session:
+        rows = session.execute(
+            select(Reference, ReferenceRevision.content_hash)
+            .join(ReferenceRevision, ReferenceRevision.id == Reference.revision_id)
+            .where(Reference.project_id == project_id)
+        )
+        return {(reference.source, reference.external_id): (reference, digest) for reference, digest in rows}
+
+
+def _changed(
+    files: Sequence[_File],
+    known: dict[tuple[str, str], tuple[Reference, str]],
+    report: ImportReport,
+    max_bytes: int,
+) -> Iterable[tuple[_File, str]]:
+    for file in files:
+        try:
+            if file.path.suffix.lower() not in LOADERS or file.path.stat().st_size > max_bytes:
+                yield file, ""  # `load` says what is wrong with it
+                continue
+            digest = _digest(file.path)
+        except OSError as error:
+            report.problems.append((str(file.path), f"it can't be read ({error.strerror or error})"))
+            continue
+        reference, stored = known.get((file.source, file.external_id), (None, ""))
+        if reference is not None and stored == digest and reference.status == "active":
+            report.unchanged += 1
+        else:
+            yield file, digest
+
+
+def _digest(path: Path) -> str:
+    hasher = hashlib.sha256(f"{IMPORT_VERSION}\n".encode())
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def _store(
+    engine: Engine,
+    objects: ObjectStore,
+    project_id: str,
+    loaded: Sequence[_Loaded],
+    known: dict[tuple[str, str], tuple[Reference, str]],
+    actor: Actor,
+    report: ImportReport,
+) -> None:
+    # Bytes first: a row never points at an image that is not there.
+    sizes = {image.sha256: _size(image.data) for item in loaded for image in item.document.images}
+    for item in loaded:
+        for image in item.document.images:
+            key = image_key(project_id, image.sha256)
+            if not objects.exists(key):
+                objects.put(key, image.data, image.media_type)
+    outcome: list[tuple[list[str], str]] = []
+    with writing(engine) as session:
+        changes: list[Change] = []
+        for item in loaded:
+            reference, before = known.get((item.file.source, item.file.external_id), (None, None))
+            action, target = _save_reference(session, project_id, item, reference, before, sizes, report)
+            outcome.append((target, item.file.external_id))
+            change = {"title": item.document.title, "before": before, "after": item.digest}
+            changes.append(Change(actor, action, f"reference:{item.file.external_id}", change))
+        record_all(session, project_id, changes)
+    for target, external_id in outcome:
+        target.append(external_id)
+
+
+def _save_reference(
+    session: Session,
+    project_id: str,
+    item: _Loaded,
+    reference: Reference | None,
+    before: str | None,
+    sizes: dict[str, tuple[int, int]],
+    report: ImportReport,
+) -> tuple[str, list[str]]:
+    document, now = item.document, utc_now()
+    described = _described(document)
+    if reference is None:
+        reference_id, number = new_id(), 1
+        row = {"id": reference_id, "project_id": project_id, "source": item.file.source, "status": "active"}
+        row |= {"external_id": item.file.external_id, "created_at": now, "updated_at": now}
+        session.execute(insert(Reference), [row | described])
+    else:
+        reference_id = reference.id
+        newest = select(ReferenceRevision.number).filter_by(id=reference.revision_id)
+        number = session.scalars(newest).one() + 1
+        if any(getattr(reference, name) != described[name] for name in ("title", "tags", "published_at")):
+            # Search shows and filters by these, so all of its passages are indexed anew.
+            session.execute(update(Passage).filter_by(reference_id=reference_id).values(indexed_in=None))
+    if before == item.digest:  # it vanished and came back as it was
+        session.execute(update(Reference).filter_by(id=reference_id).values(status="active", updated_at=now))
+        return "reference.restored", report.restored
+    revision_id = new_id()
+    row = {"id": revision_id, "reference_id": reference_id, "number": number, "content_hash": item.digest}
+    row |= {"media_type": document.media_type, "markdown": document.markdown, "fetched_at": now}
+    session.execute(insert(ReferenceRevision), [row | {"details": document.metadata}])
+    report.passages += _save_passages(session, project_id, reference_id, revision_id, document)
+    report.images += _save_images(session, project_id, revision_id, document, sizes)
+    session.execute(
+        update(Reference)
+        .filter_by(id=reference_id)
+        .values(revision_id=revision_id, status="active", updated_at=now, **described)
+    )
+    return ("reference.imported", report.added) if reference is None else ("reference.revised", report.revised)
+
+
+def _save_passages(
+    session: Session, project_id: str, reference_id: str, revision_id: str, document: LoadedDocument
+) -> int:
+    chunks = chunk(document.markdown, document.title)
+    ids = passage_ids(reference_id, chunks)
+    if not chunks:
+        return 0
+    rows = [
+        {
+            "id": passage,
+            "project_id": project_id,
+            "reference_id": reference_id,
+            "heading_path": list(one.heading_path),
+            "kind": one.kind,
+            "text": one.text,
+            "text_hash": content_hash(one.text),
+        }
+        for passage, one in zip(ids, chunks, strict=True)
+    ]
+    session.execute(insert_ignoring_conflicts(session.get_bind().dialect, Passage), rows)
+    places = [
+        {"revision_id": revision_id, "ordinal": ordinal, "passage_id": passage, "start": one.start, "end": one.end}
+        for ordinal, (passage, one) in enumerate(zip(ids, chunks, strict=True))
+    ]
+    session.execute(insert(RevisionPassage), places)
+    return len(rows)
+
+
+def _save_images(
+    session: Session, project_id: str, revision_id: str, document: LoadedDocument, sizes: dict[str, tuple[int, int]]
+) -> int:
+    images = {image.sha256: image for image in document.images}
+    if not images:
+        return 0
+    rows = [
+        {
+            "project_id": project_id,
+            "sha256": digest,
+            "media_type": image.media_type,
+            "width": sizes[digest][0],
+            "height": sizes[digest][1],
+            "bytes": len(image.data),
+        }
+        for digest, image in images.items()
+    ]
+    session.execute(insert_ignoring_conflicts(session.get_bind().dialect, Image), rows)
+    places = [{"revision_id": revision_id, "sha256": digest, "alt": image.alt} for digest, image in images.items()]
+    session.execute(insert(RevisionImage), places)
+    return len(images)
+
+
+def image_key(project_id: str, sha256: str) -> str:
+    """Where an image's bytes are in the object store."""
+    return f"{project_id}/images/{sha256}"
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    from io import BytesIO
+
+    from PIL import Image as Pillow
+
+    with Pillow.open(BytesIO(data)) as picture:
+        return picture.size
+
+
+def _described(document: LoadedDocument) -> dict[str, Any]:
+    """What a reference says of its document, from the title and the metadata, cut to the columns."""
+    metadata = document.metadata
+
+    def text(name: str, limit: int) -> str | None:
+        value = metadata.get(name)
+        if isinstance(value, list):
+            value = ", ".join(map(str, value))
+        return str(value)[:limit] if value not in (None, "") else None
+
+    tags = metadata.get("tags")
+    return {
+        "title": document.title[:500],
+        "url": text("url", 2000),
+        "licence": text("licence", 200),
+        "author": text("author", 200),
+        "tags": [str(tag)[:100] for tag in tags] if isinstance(tags, list) else [],
+        "published_at": _instant(metadata.get("date") or metadata.get("created") or metadata.get("published")),
+    }
+
+
+def _instant(value: Any) -> datetime | None:
+    """An ISO 8601 date or time as an instant, UTC where it names no zone; `None` if it is neither."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        try:
+            moment = datetime.combine(date.fromisoformat(str(value)[:10]), datetime.min.time())
+        except ValueError:
+            return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _withdraw_vanished(
+    engine: Engine,
+    project_id: str,
+    folders: Sequence[Path],
+    seen: set[str],
+    known: dict[tuple[str, str], tuple[Reference, str]],
+    actor: Actor,
+    report: ImportReport,
+) -> None:
+    prefixes = tuple(f"{folder.name}/" for folder in folders)
+    gone = [
+        reference
+        for (source, external_id), (reference, _) in known.items()
+        if source == "folder"
+        and prefixes
+        and external_id.startswith(prefixes)
+        and external_id not in seen
+        and reference.status == "active"
+    ]
+    if gone:
+        withdraw(engine, project_id, gone, actor, reason="it vanished from its folder")
+        report.withdrawn += [reference.external_id for reference in gone]
+
+
+def withdraw(engine: Engine, project_id: str, references: Sequence[Reference], actor: Actor, *, reason: str) -> None:
+    """Take references out of search; versions that cite them keep their citations."""
+    with writing(engine) as session:
+        ids = [reference.id for reference in references]
+        session.execute(update(Reference).where(Reference.id.in_(ids)).values(status="withdrawn", updated_at=utc_now()))
+        changes = [
+            Change(actor, "reference.withdrawn", f"reference:{reference.external_id}", {"reason": reason})
+            for reference in references
+        ]
+        record_all(session, project_id, changes)
+
+
+def registered_folders(engine: Engine, project_id: str) -> list[Path]:
+    """The project's folders that are there now."""
+    with reading(engine) as session:
+        project = session.get(Project, project_id)
+        return [Path(folder) for folder in (project.folders if project else []) if Path(folder).is_dir()]

@@ -1,0 +1,123 @@
+"""One article's version in the formats that leave the house.
+
+The HTML is rendered from Markdown with raw HTML switched off and then sanitised, so that nothing of
+a reference runs in a browser.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from typing import Any
+
+import yaml
+
+_IMAGE = re.compile(r"\]\(image:([0-9a-f]{64})")
+_TAGS = {
+    "a", "article", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "hr", "img",
+    "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "a": {"href", "id", "class"},
+    "img": {"src", "alt", "title", "width", "height"},
+    "li": {"id", "class"},
+    "section": {"class"},
+    "sup": {"class"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What is known of a version when it is rendered: its row as plain values, and its images' file
+    names by hash."""
+
+    article: dict[str, Any]
+    markdown: str
+    seo: dict[str, Any] | None
+    citations: list[dict[str, Any]]
+    images: Mapping[str, str]
+
+
+def image_hashes(markdown: str) -> list[str]:
+    """The images that a version shows, by hash, in order."""
+    return list(dict.fromkeys(_IMAGE.findall(markdown)))
+
+
+def _with_files(item: Rendered) -> str:
+    def replace(match: re.Match[str]) -> str:
+        return f"](images/{item.images[match[1]]}" if match[1] in item.images else match[0]
+
+    return _IMAGE.sub(replace, item.markdown)
+
+
+def to_markdown(item: Rendered) -> str:
+    """Markdown with YAML front matter."""
+    seo = item.seo or {}
+    matter = {
+        "title": item.article["title"],
+        "slug": item.article["slug"],
+        "description": seo.get("description", ""),
+        "keywords": list(seo.get("keywords", ())),
+        "project": item.article["project"],
+        "brief": item.article["brief"],
+        "version": item.article["version"],
+        "status": item.article["status"],
+        "words": item.article["words"],
+        "updated": item.article["updated_at"],
+    }
+    head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{head}---\n\n{_with_files(item)}"
+
+
+@lru_cache(maxsize=1)
+def _markdown_it() -> Any:
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.footnote import footnote_plugin
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").use(footnote_plugin)
+    # The version has a heading over its sources already.
+    parser.add_render_rule("footnote_block_open", lambda *_: '<section class="footnotes">\n<ol>\n')
+    return parser
+
+
+def to_html(item: Rendered) -> str:
+    """A complete, sanitised HTML page with the article's metadata and JSON-LD."""
+    import nh3
+
+    body = nh3.clean(
+        _markdown_it().render(_with_files(item)),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener nofollow",
+    )
+    seo = item.seo or {}
+    title = escape(seo.get("title") or item.article["title"])
+    # `</script>` in a string would end the script element.
+    data = json.dumps(seo.get("json_ld", {}), ensure_ascii=False).replace("<", "\\u003c")
+    language = escape(str(seo.get("json_ld", {}).get("inLanguage", "en")))
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
+        f'<meta name="description" content="{escape(seo.get("description", ""))}">\n<style>{_STYLE}</style>\n'
+        f'<script type="application/ld+json">{data}</script>\n</head>\n<body>\n<article>\n{body}</article>\n</body>\n</html>\n'
+    )
+
+
+_STYLE = (
+    "body{font:17px/1.6 Georgia,serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
+    "h1,h2{font-family:system-ui,sans-serif;line-height:1.25}img{max-width:100%;height:auto}"
+    "code{font-size:.9em;background:#f3f3f3;padding:.1em .3em;border-radius:3px}"
+    "sup{line-height:0}.footnotes{font-size:.85em;color:#444}a{color:#0b57d0}"
+)
+
+
+def to_json(item: Rendered) -> str:
+    """Everything of the version, with its sources' passages, for other programs."""
+    data = {"article": item.article, "seo": item.seo, "markdown": item.markdown, "citations": item.citations}
+    return json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+FORMATS = {"md": to_markdown, "html": to_html, "json": to_json}

@@ -1,0 +1,1 @@
+"""Dagster resources: thin, each hands a domain service its settings."""

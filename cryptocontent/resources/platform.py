@@ -1,0 +1,77 @@
+"""The Dagster resources: each hands a domain service the settings that it needs."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dagster import ConfigurableResource
+from sqlalchemy import Engine
+
+from cryptocontent.agents.pipeline import PIPELINE, Agent, Pipeline
+from cryptocontent.settings import Settings
+from cryptocontent.storage import ObjectStore, migrate, open_engine, open_object_store
+from cryptocontent.storage.database import is_migrated
+
+
+@lru_cache(maxsize=1)
+def _settings() -> Settings:
+    return Settings()
+
+
+class PlatformResource(ConfigurableResource):  # type: ignore[type-arg]
+    """Settings, database and object store, as the environment names them."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the process was told."""
+        return _settings()
+
+    @property
+    def engine(self) -> Engine:
+        """The database, at the newest migration."""
+        return ready_engine(self.settings.database_url)
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The object store."""
+        settings = self.settings
+        return open_object_store(
+            settings.object_store_url,
+            settings.object_store_access_key.get_secret_value(),
+            settings.object_store_secret_key.get_secret_value(),
+        )
+
+
+@lru_cache(maxsize=4)
+def ready_engine(database_url: str) -> Engine:
+    """The engine for `database_url`, migrated if need be, once per process."""
+    engine = open_engine(database_url)
+    if not is_migrated(engine):
+        migrate(engine)
+    return engine
+
+
+class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]
+    """The agents' pipeline. A test or a benchmark hands in another one through `build_defs`."""
+
+    platform: PlatformResource
+
+    def agents(self) -> Sequence[Agent]:
+        """The stages, in order."""
+        return PIPELINE
+
+    def open(self, run_id: str) -> Pipeline:
+        """This run's pipeline: the same object for all of the run's ops."""
+        return _pipeline(self, run_id)
+
+
+_pipelines: dict[str, Pipeline] = {}
+
+
+def _pipeline(resource: PipelineResource, run_id: str) -> Pipeline:
+    if run_id not in _pipelines:
+        _pipelines.clear()  # a process carries out one run at a time
+        settings = resource.platform.settings
+        _pipelines[run_id] = Pipeline(
+            resource.platform.engine, run_id, resource.agents(), settings.calls_in_flight
+        )
+    return _pipelines[run_id]
