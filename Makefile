@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# The lock is whole, so nothing is resolved here (pip would also trip over extras in its hash mode).
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps
 LOCKS := runtime dev
 COMPILE := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 pyproject.toml
 runtime_OPTIONS :=
@@ -42,8 +44,8 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	else \
 	  echo "Bringing .venv up to the lock"; \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
 .PHONY: demo

@@ -1,6 +1,7 @@
 """Which run goes to which section, and in which order: the writer's plan of the article."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from cryptocontent.content.text import jaccard, normalized, word_count
 NEAR_DUPLICATE = 0.6
 _SLACK = 22  # words that the last run of a section may go beyond its target
 _MOST_PARAGRAPH = 105
+_HUNGER = 0.8
+_ALIKE = 0.3  # runs on one subject share so much; only what goes beyond it is repetition
 
 
 class Plan:
@@ -36,14 +39,19 @@ class Plan:
 
     def add(self, index: int, value: float, run: Run) -> None:
         self._runs[index].append((value, run))
-        self._used += [(sentence.tokens, normalized(text)) for sentence, text in zip(run.sentences, run.texts, strict=True)]
+        self._used += [
+            (sentence.tokens, normalized(text))
+            for sentence, text in zip(run.sentences, run.texts, strict=True)
+        ]
 
     def fresh(self, run: Run) -> Run | None:
         """The run up to its first sentence that the article already has; None if that is the first one."""
         for number, (sentence, text) in enumerate(zip(run.sentences, run.texts, strict=True)):
             plain = normalized(text).rstrip(".")
             if any(
-                jaccard(sentence.tokens, tokens) >= NEAR_DUPLICATE or plain in used or used.rstrip(".") in plain
+                jaccard(sentence.tokens, tokens) >= NEAR_DUPLICATE
+                or plain in used
+                or used.rstrip(".") in plain
                 for tokens, used in self._used
             ):
                 self.repeated += 1
@@ -56,7 +64,11 @@ class Plan:
 
     def cut(self) -> bool:
         """Shorten the article by the last sentence of its least valuable run; False if nothing can go."""
-        places = [(value, index, at) for index, section in enumerate(self._runs) for at, (value, _) in enumerate(section)]
+        places = [
+            (value, index, at)
+            for index, section in enumerate(self._runs)
+            for at, (value, _) in enumerate(section)
+        ]
         if not places:
             return False
         value, index, at = min(places)
@@ -67,25 +79,37 @@ class Plan:
             del self._runs[index][at]
         return True
 
-    def paragraphs(self, index: int) -> list[list[Run]]:
-        """The section's runs as paragraphs: sources one after the other, the most relevant first, each in
-        the order of its own text; neighbours join into one paragraph while it stays short."""
+    def parts(self, index: int) -> list["Part"]:
+        """The section's runs by source, the most relevant first, each in the order of its own text;
+        neighbours join into one paragraph while it stays short. Sources that name themselves come last,
+        because they stand under a heading of their own."""
         by_reference: dict[str, list[Run]] = {}
         weight: dict[str, float] = {}
         for value, run in self._runs[index]:
             reference = run.passage.reference_id
             by_reference.setdefault(reference, []).append(run)
             weight[reference] = max(weight.get(reference, 0.0), value + self._references[reference])
-        found: list[list[Run]] = []
+        parts: list[Part] = []
         for reference in sorted(by_reference, key=lambda one: -weight[one]):
-            group: list[Run] = []
+            found: list[list[Run]] = []
             for run in sorted(by_reference[reference], key=lambda one: one.place):
-                if group and not _joins(group, run):
-                    found.append(group)
-                    group = []
-                group.append(run)
-            found.append(group)
-        return found
+                if found and _joins(found[-1], run):
+                    found[-1].append(run)
+                else:
+                    found.append([run])
+            names_itself = any(one.names_document for run in by_reference[reference] for one in run.sentences)
+            parts.append(Part(found[0][0].passage.title if names_itself and index else "", found))
+        parts.sort(key=lambda part: bool(part.heading))
+        # what stands first stands under the section's own heading
+        return [Part("", part.paragraphs) if number == 0 else part for number, part in enumerate(parts)]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one source gives to a section, as paragraphs; under its title where it names itself."""
+
+    heading: str
+    paragraphs: list[list[Run]]
 
 
 def _joins(group: Sequence[Run], run: Run) -> bool:
@@ -94,14 +118,14 @@ def _joins(group: Sequence[Run], run: Run) -> bool:
         return False
     single = len(run.sentences) == 1 or sum(len(one.sentences) for one in group) == 1
     near = run.passage.heading_path == group[-1].passage.heading_path
-    return single or near and total <= 80
+    return single or (near and total <= 80)
 
 
 def targets(outline: Outline) -> list[int]:
-    """Words to aim at: the lead's, then each section's, a little above the middle of the article's range."""
+    """Words to aim at: the lead's, then each section's, a little below the middle of the article's range."""
     headings = sum(word_count(section.heading) for section in outline.sections)
     low, high = outline.words.min, outline.words.max
-    total = low + 0.55 * (high - low) - headings
+    total = low + 0.4 * (high - low) - headings
     lead = max(min(40.0, total), min(90.0, 0.1 * total))
     least = sum(section.words.min for section in outline.sections)
     most = sum(section.words.max for section in outline.sections)
@@ -114,17 +138,22 @@ def targets(outline: Outline) -> list[int]:
         aims = [section.words.min * wanted / least for section in outline.sections]
     else:
         share = (wanted - least) / (most - least)
-        aims = [section.words.min + share * (section.words.max - section.words.min) for section in outline.sections]
+        aims = [
+            section.words.min + share * (section.words.max - section.words.min)
+            for section in outline.sections
+        ]
     return [round(lead), *map(round, aims)]
 
 
-def arrange(outline: Outline, candidates: list[Run], ranking: Ranking, gate: float, thin: int) -> Plan:
+def arrange(
+    outline: Outline, candidates: list[Run], ranking: Ranking, gate: float, manner: float, thin: int
+) -> Plan:
     """Give each section its runs: the best pair of run and section first, over the whole article."""
     plan = Plan(len(outline.sections) + 1, ranking.references)
     aims = targets(outline)
     if not candidates:
         return plan
-    board = _Board(candidates, ranking, gate)
+    board = _Board(candidates, ranking, gate, manner)
     room = outline.words.max - sum(word_count(section.heading) for section in outline.sections)
     # the lead takes the best definition before the sections compete for the rest
     _fill(plan, board, aims, [0], room)
@@ -138,25 +167,31 @@ def arrange(outline: Outline, candidates: list[Run], ranking: Ranking, gate: flo
 class _Board:
     """The values of all pairs of run and section that are still open."""
 
-    def __init__(self, candidates: list[Run], ranking: Ranking, gate: float) -> None:
+    def __init__(self, candidates: list[Run], ranking: Ranking, gate: float, manner: float) -> None:
         self.candidates = candidates
         self.values: Matrix = ranking.fit.copy()
-        self.values[ranking.about < gate] = -np.inf
-        self.similarity = ranking.similarity
+        self.values[(ranking.about < gate) | (ranking.manner < manner)] = -np.inf
+        self.ranking = ranking
         names = {name: number for number, name in enumerate(ranking.references)}
         self.reference = np.array([names[run.passage.reference_id] for run in candidates])
         self.ordinal = np.array([run.passage.ordinal for run in candidates])
         single = np.array([len(run.sentences) == 1 for run in candidates])
-        self.values[single] -= 0.15
+        self.values[single] -= 0.55
+        naming = np.array([any(one.names_document for one in run.sentences) for run in candidates])
+        self.values[naming, 0] -= 1.0  # nothing yet says which document `this proposal` is
         self.closest = np.zeros(len(candidates))
+        self.begun = np.zeros((len(names), self.values.shape[1]), dtype=bool)
 
     def chosen(self, row: int, index: int) -> None:
         """Close the run, prefer what goes on from it in its section, and avoid what says the same."""
         same = self.reference == self.reference[row]
         near = same & (np.abs(self.ordinal - self.ordinal[row]) <= 1)
-        self.values[same, index] += 0.12 if index else 0.6
-        self.values[near, index] += 0.12
-        nearer = np.maximum(self.closest, self.similarity[row])
+        if not self.begun[self.reference[row], index]:
+            # the first run of a source in a section: go on with it rather than with yet another one
+            self.begun[self.reference[row], index] = True
+            self.values[same, index] += 0.3 if index else 0.8
+        self.values[near, index] += 0.2
+        nearer = np.maximum(self.closest, self.ranking.similarity(row) - _ALIKE)
         self.values -= (0.9 * (nearer - self.closest))[:, None]
         self.closest = nearer
         self.values[row] = -np.inf
@@ -166,7 +201,9 @@ def _fill(plan: Plan, board: _Board, aims: list[int], sections: list[int], room:
     open_sections = set(sections)
     while open_sections:
         columns = sorted(open_sections)
-        view = board.values[:, columns]
+        # a section that has little comes first: otherwise those with strong words of their own take the best of all
+        hunger = [_HUNGER * (1.0 - plan.words(index) / max(aims[index], 1)) for index in columns]
+        view = board.values[:, columns] + hunger
         at = int(np.argmax(view))
         row, column = divmod(at, len(columns))
         index = columns[column]

@@ -75,4 +75,6 @@ def renew(engine: Engine, owner: str) -> None:
 def release(engine: Engine, owner: str, brief_ids: Sequence[str]) -> None:
     """Give leases back."""
     with writing(engine) as session:
-        session.execute(delete(BriefLease).where(BriefLease.owner == owner, BriefLease.brief_id.in_(brief_ids)))
+        session.execute(
+            delete(BriefLease).where(BriefLease.owner == owner, BriefLease.brief_id.in_(brief_ids))
+        )

@@ -94,7 +94,9 @@ class Pipeline:
             finally:
                 leases.release(self.engine, owner, sorted(mine))
             outcome |= worked
-        changed = {brief: reason for brief, reason in outcome.items() if reason or last == len(self.agents) - 1}
+        changed = {
+            brief: reason for brief, reason in outcome.items() if reason or last == len(self.agents) - 1
+        }
         store.record_errors(self.engine, changed)
         return outcome
 
@@ -173,7 +175,9 @@ class _Saver:
         while self._queue:
             batch, self._queue = self._queue, []
             try:
-                await asyncio.to_thread(store.save, self.engine, [outcome for outcome, _ in batch], self.run_id)
+                await asyncio.to_thread(
+                    store.save, self.engine, [outcome for outcome, _ in batch], self.run_id
+                )
             except Exception as error:
                 for _, stored in batch:
                     if not stored.done():
@@ -184,7 +188,28 @@ class _Saver:
                         stored.set_result(None)
 
 
-def blocking_findings(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> dict[str, str]:
+def unfinished(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> set[str]:
+    """The briefs without a result of the last stage, and those whose latest attempt failed."""
+    inputs, missing = store.load_inputs(engine, brief_ids)
+    last = {stage_keys(agents, item.input_hash)[-1]: brief for brief, item in inputs.items()}
+    there = store.stored_keys(engine, last)
+    return {
+        *missing,
+        *(brief for key, brief in last.items() if key not in there),
+        *store.failed(engine, brief_ids),
+    }
+
+
+def stages_done(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> int:
+    """How many stages of these briefs are stored, of `len(agents)` each."""
+    inputs, _ = store.load_inputs(engine, brief_ids)
+    keys = [key for item in inputs.values() for key in stage_keys(agents, item.input_hash)]
+    return len(store.stored_keys(engine, keys))
+
+
+def blocking_findings(
+    engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE
+) -> dict[str, str]:
     """Of finished briefs, those whose last stage left a blocking finding, with the reason: the gate
     that keeps an article from being publishable."""
     inputs, _ = store.load_inputs(engine, brief_ids)
@@ -195,6 +220,3 @@ def blocking_findings(engine: Engine, brief_ids: Sequence[str], agents: Sequence
         if reasons:
             blocked[keys[key]] = "; ".join(reasons)
     return blocked
-
-
-__all__ = ["PIPELINE", "Agent", "DatabaseUnavailable", "Pipeline", "blocking_findings", "stage_keys"]

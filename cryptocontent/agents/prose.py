@@ -12,12 +12,14 @@ from cryptocontent.agents.lexicon import data, phrases, word_set
 from cryptocontent.content.text import sentences, words
 
 LEVELS = (
-    "whole, plain sentences only",
+    "whole, plain sentences",
     "longer sentences and sentences with code",
+    "sentences in which the source names itself, after the sentence that they follow",
+    "sentences in which the source names itself, under its name as heading",
     "list items that are whole sentences",
-    "sentences in which the source speaks of itself, after the sentence that they follow",
-    "sentences in which the source speaks of itself, anywhere",
+    "sentences in which the source's authors speak, or that point elsewhere",
 )
+_LENGTHY, _NAMING, _NAMING_FIRST, _LISTS, _LAST = range(1, len(LEVELS))
 NEVER = len(LEVELS)
 
 _CODE = re.compile(r"`+[^`]*`+")
@@ -30,16 +32,24 @@ _SNAKE = re.compile(r"\b\w*[a-zA-Z0-9]_\w+\b|\b[a-z]+[A-Z]\w+\b")
 _TERMINAL = re.compile(r"[.!][\"')\]”’]*\Z")
 _START = re.compile(r"[\"'“(]?(?:[A-ZÀ-ÖØ-Þ0-9]|`[^`])|[a-z]?[A-Z]|(?:e|zk|x)[A-Z-]")
 _LISTED = re.compile(r"\(?(?:\d+|[a-zA-Z]|[ivx]+)[.)]\s|[-*+•]\s|#|>|\[")
-_LABEL = re.compile(r"(?:\*\*)?[A-Z`][^.:;,]{0,60}:\s")
+_LABEL = re.compile(r"[A-Z`][^.:;,]{0,50}:\s")
 _INNER_STOP = re.compile(r"[.!?][\"')]*\s+[A-Z`\"(]")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|al|Fig|approx|resp|No)\.", re.IGNORECASE)
-_PARENTHESIS = re.compile(r"\s\((?:see|cf\.?|as (?:described|defined|mentioned)|described|defined|above|below)[^()]*\)", re.I)
+_PARENTHESIS = re.compile(
+    r"\s\((?:see|cf\.?|as (?:described|defined|mentioned)|described|defined|above|below)[^()]*\)", re.I
+)
 _ENDING = re.compile(r"\w{2,}(?:ed|izes|ises|ates|ifies|ses|shes|ches|ects|ines)\Z")
 _NORMATIVE = re.compile(r"\b(?:MUST|SHALL|SHOULD|MAY|REQUIRED|RECOMMENDED|OPTIONAL)\b")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
 _PLACE = re.compile(r"\b(?:above|below)(?=\s+(?:the|a|an|its|their|which|that|\d|`|zero|one))", re.I)
 _FROM_TO = re.compile(r"\bfollowing (?=the|a|an|this)\b", re.I)
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*", re.UNICODE)
+_DEMONSTRATIVE = re.compile(
+    r"\b(?:this(?! (?:eip|proposal|specification|document)\b)|these|those(?! (?:who|that|which|of|with|in))|such(?! as)|"
+    r"(?:of|to|than|like|as|for|from|by|with|all) that(?=[,.;]| of)|(?:the|its) (?:former|latter|same|other))\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[\w.\-$#/+@:]{1,48}(?:\(\w*\)|\[\w*\])?\Z|0x[0-9a-fA-F]{1,8}\Z")
 _SHORT, _LONG, _LONGEST = 7, 45, 60
 
 
@@ -55,9 +65,11 @@ class SourceSentence:
     opens: int
     paragraph: int
     index: int
+    last: bool
     words: int
     tokens: frozenset[str]
     quality: float
+    names_document: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -72,25 +84,40 @@ def source_sentences(text: str, kind: str) -> tuple[SourceSentence, ...]:
         for block in blocks:
             item = block.startswith(("- ", "* ", "+ "))
             plain = " ".join((block[2:] if item else block).split())
-            for index, sentence in enumerate(sentences(plain)):
-                found.append(_judge(sentence, number, index, 2 if item or kind == "list" else 0))
+            split = sentences(plain)
+            for index, sentence in enumerate(split):
+                place = (number, index, index == len(split) - 1)
+                found.append(_judge(sentence, place, _LISTS if kind == "list" else 0))
             number += 1
     return tuple(found)
 
 
-def _judge(sentence: str, paragraph: int, index: int, least: int) -> SourceSentence:
+def _judge(sentence: str, place: tuple[int, int, bool], least: int) -> SourceSentence:
     text = tidy(sentence)
-    level = max(fitness(text), least) if fitness(text) < NEVER else NEVER
-    opening, opens = "", NEVER
-    if level < NEVER:
-        opening = opening_form(text)
-        if opening:
-            opens = max(level, fitness(opening), least)
-            if opening != text and index == 0:
-                opens = min(opens, NEVER)
-    tokens = frozenset(word.casefold() for word in words(text)) if level < NEVER else frozenset()
-    count = len(words(text))
-    return SourceSentence(text, opening, level, opens, paragraph, index, count, tokens, quality(text))
+    found = fitness(text)
+    if found == NEVER and (unlabelled := without_label(text)) != text:
+        # an item such as `Simplicity: the tree has one layer.` is a sentence without its label
+        text, found, least = unlabelled, fitness(unlabelled), max(least, _LENGTHY)
+    if found == NEVER:
+        return SourceSentence(text, "", NEVER, NEVER, *place, 0, frozenset(), 0.0)
+    level = max(found, least)
+    opening = opening_form(text)
+    opens = NEVER
+    if opening:
+        opens = max(level, fitness(opening))
+        opens = max(opens, _NAMING_FIRST) if names_document(without_code(opening)) else opens
+    tokens = frozenset(word.casefold() for word in words(text))
+    return SourceSentence(
+        text,
+        opening,
+        level,
+        opens,
+        *place,
+        len(words(text)),
+        tokens,
+        quality(text),
+        names_document(without_code(text)),
+    )
 
 
 def tidy(sentence: str) -> str:
@@ -101,6 +128,15 @@ def tidy(sentence: str) -> str:
     if match and sentence[match.end() :] in (".", "!", ""):
         return sentence[: match.start()] + "."
     return sentence
+
+
+def without_label(sentence: str) -> str:
+    """The sentence without a label of a few words and a colon before it, its first letter a capital."""
+    match = _LABEL.match(sentence)
+    if not match or "`" in match[0]:
+        return sentence
+    rest = sentence[match.end() :]
+    return rest[:1].upper() + rest[1:]
 
 
 def without_code(sentence: str) -> str:
@@ -123,10 +159,18 @@ def fitness(text: str) -> int:
     inner = _ABBREVIATION.sub("", plain)
     if _INNER_STOP.search(inner[:-1]) or "?" in plain:
         return NEVER
-    if speaks_of_itself(plain):
-        return 3
-    heavy = count > _LONG or text.count("`") > 4 or bool(_SNAKE.search(plain)) or inner != plain or bool(_LABEL.match(text))
-    return 1 if heavy else 0
+    if _LABEL.match(text) and plain.index(":") < len(plain) / 2:
+        return NEVER
+    if speaks_elsewhere(plain) or _is_pseudocode(text):
+        return _LAST
+    if names_document(plain):
+        return _NAMING
+    heavy = count > _LONG or text.count("`") > 4 or bool(_SNAKE.search(plain)) or inner != plain
+    return _LENGTHY if heavy else 0
+
+
+def _is_pseudocode(text: str) -> bool:
+    return "`" in text and any(not _NAME.match(span.strip("` ")) for span in _CODE.findall(text))
 
 
 def opening_form(text: str) -> str:
@@ -172,10 +216,14 @@ def opens_dangling(text: str) -> bool:
     plain = without_code(text)
     if _expletive().match(plain):
         return False
+    if _self_reference().match(plain):
+        return False
     start = [word.casefold() for word in _WORD.findall(plain[:80])[:5]]
     if not start or start[0].split("'")[0].split("’")[0] in word_set("prose", "dangling_openers"):
         return True
     if _connective().match(plain) or _dangling_phrase().match(plain):
+        return True
+    if _DEMONSTRATIVE.search(" ".join(plain.split()[:9])):
         return True
     pronouns = word_set("prose", "pronouns")
     if start[0] in word_set("prose", "subordinators"):
@@ -187,22 +235,28 @@ def opens_dangling(text: str) -> bool:
 def _self_reference() -> re.Pattern[str]:
     nouns = "|".join(sorted(word_set("prose", "document_words")))
     return re.compile(
-        rf"\b(?:this|the (?:present|current|proposed)|our|these|the) (?:\w+ )?(?:{nouns})s?\b(?![-\d])", re.IGNORECASE
+        rf"\b(?:this|the (?:present|current|proposed)|our|these|the) (?:\w+ )?(?:{nouns})s?\b(?![-\d])",
+        re.IGNORECASE,
     )
 
 
 @cache
 def _first_person() -> re.Pattern[str]:
-    body = "|".join(re.escape(word) for word in sorted(word_set("prose", "first_person"), key=len, reverse=True))
+    body = "|".join(
+        re.escape(word) for word in sorted(word_set("prose", "first_person"), key=len, reverse=True)
+    )
     return re.compile(rf"(?<![\w'])(?:{body})(?![\w'-])", re.IGNORECASE)
 
 
-def speaks_of_itself(plain: str) -> bool:
-    """Whether the sentence mentions its document, its layout or its authors."""
-    if _self_reference().search(plain):
-        return True
-    # `I` of the first person, not of a Roman number or a layer
-    if any(match[0] != "US" and match[0] != "i" for match in _first_person().finditer(plain)):
+def names_document(plain: str) -> bool:
+    """Whether the sentence mentions its document: `this proposal`, `the specification`."""
+    return bool(_self_reference().search(plain))
+
+
+def speaks_elsewhere(plain: str) -> bool:
+    """Whether its authors speak (`we`), or it points to another place of its document's layout."""
+    # `US` is no pronoun, and a small `i` is a number
+    if any(match[0] not in ("US", "i") for match in _first_person().finditer(plain)):
         return True
     cleared = _FROM_TO.sub("", _PLACE.sub("", plain))
     return bool(phrases("prose", "layout").search(cleared))
@@ -216,8 +270,10 @@ def is_imperative(plain: str) -> bool:
 
 def has_verb(plain: str) -> bool:
     """Whether some word looks like a finite verb."""
-    verbs = word_set("prose", "verbs")
     found = [word.casefold() for word in _WORD.findall(plain)]
+    if found and found[0].endswith("ing"):
+        return any(word in word_set("prose", "finite") for word in found[1:])
+    verbs = word_set("prose", "verbs")
     return any(word in verbs or _ENDING.match(word) for word in found[1:])
 
 
@@ -241,7 +297,9 @@ def quality(text: str) -> float:
     count = len(words(plain)) or 1
     code = text.count("`") / 2
     value = 1.0 - 0.5 * min(1.0, 6 * code / count)
-    value -= 0.12 * len(_NORMATIVE.findall(plain)) + 0.15 * len(_CONSTANT.findall(text)) + 0.06 * plain.count("(")
+    value -= (
+        0.12 * len(_NORMATIVE.findall(plain)) + 0.15 * len(_CONSTANT.findall(text)) + 0.06 * plain.count("(")
+    )
     if count < 10 or count > 34:
         value -= 0.12
     if re.match(r"(?:There|In order|To|If|For|In|When)\b", plain):

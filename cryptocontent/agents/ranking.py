@@ -19,7 +19,7 @@ from cryptocontent.content.text import words
 
 Matrix = NDArray[np.float64]
 MOST_SENTENCES, MOST_WORDS = 4, 95
-_GENERIC = frozenset(
+GENERIC = frozenset(
     """a an the of and or in on at to for from by with without as is are was be how what why when where which who it its
     this that these those explained explain explainer guide introduction overview understanding about into vs versus
     new between two their they than then can will work works does do not no about over under comparison compare
@@ -40,7 +40,13 @@ def stem(word: str) -> str:
 
 def stems(text: str) -> list[str]:
     """The stems of a text's words, common words and parts of the question left out."""
-    return [stem(word) for word in words(text) if word.casefold() not in _GENERIC and len(word) > 1]
+    return [stem(word) for word in words(text) if word.casefold() not in GENERIC and len(word) > 1]
+
+
+@lru_cache(maxsize=8192)
+def bag(text: str) -> frozenset[str]:
+    """The set of a text's stems."""
+    return frozenset(stems(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,7 @@ def runs(research: tuple[ResearchPassage, ...], level: int) -> list[Run]:
             follows = (
                 current
                 and sentence.level <= level
-                and sentence.paragraph == current[-1].paragraph
-                and sentence.index == current[-1].index + 1
+                and _goes_on(current[-1], sentence, passage.kind)
                 and len(current) < MOST_SENTENCES
                 and sum(one.words for one in current) + sentence.words <= MOST_WORDS
             )
@@ -100,6 +105,15 @@ def runs(research: tuple[ResearchPassage, ...], level: int) -> list[Run]:
     return found
 
 
+def _goes_on(before: SourceSentence, sentence: SourceSentence, kind: str) -> bool:
+    """Whether the sentence stands next to the other: in one paragraph, or at the beginning of the next one
+    where it points back."""
+    if sentence.paragraph == before.paragraph:
+        return sentence.index == before.index + 1
+    points_back = sentence.opening != sentence.text
+    return kind == "prose" and points_back and sentence.paragraph == before.paragraph + 1 and before.last
+
+
 @dataclass(frozen=True, slots=True)
 class _Aspect:
     order: int
@@ -111,7 +125,10 @@ class _Aspect:
 @cache
 def _aspects() -> tuple[_Aspect, ...]:
     return tuple(
-        _Aspect(int(entry["order"]), *(frozenset(map(stem, str(entry[key]).split())) for key in ("section", "headings", "cues")))
+        _Aspect(
+            int(entry["order"]),
+            *(frozenset(map(stem, str(entry[key]).split())) for key in ("section", "headings", "cues")),
+        )
         for entry in data("aspects").values()
     )
 
@@ -119,12 +136,18 @@ def _aspects() -> tuple[_Aspect, ...]:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`fit[r, s]` is how well run r stands in section s (0: the lead), `about[r]` how much it is about the
-    brief at all; `references` is the relevance of each reference, 1 for the best."""
+    brief at all, `manner[r]` how well its sentences read; `references` is the relevance of each reference, 1 for the best."""
 
     fit: Matrix
     about: Matrix
+    manner: Matrix
     references: dict[str, float]
-    similarity: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+
+    def similarity(self, row: int) -> NDArray[np.float32]:
+        """Cosine of a run's set of stems with every run's."""
+        # one row at a time: a product of whole matrices wakes every thread of BLAS for little
+        return np.asarray(self.vectors @ self.vectors[row], dtype=np.float32)
 
 
 class Topic:
@@ -136,11 +159,11 @@ class Topic:
         self.research = work.research
         values = [str(value) for value in brief.variables.values() if isinstance(value, str)]
         asked = Counter(stems(brief.outline.title)) + Counter(stems(" ".join((*brief.keywords, *values))))
-        self._bags = [frozenset(stems(" ".join((one.title, *one.heading_path, one.text)))) for one in work.research]
-        total = len(self._bags) or 1
-        seen = Counter(term for bag in self._bags for term in bag)
+        bags = [bag(" ".join((one.title, *one.heading_path))) | bag(one.text) for one in work.research]
+        total = len(bags) or 1
+        seen = Counter(term for terms in bags for term in terms)
         self.idf = {term: log(1 + total / count) for term, count in seen.items()}
-        self.weights = {term: self.idf[term] for term in asked if term in seen}
+        self.weights = {term: 1.0 + 0.2 * self.idf[term] for term in asked if term in seen}
         self.own = [self._section_terms(section.heading, section.query) for section in self.sections]
         self.scores = self._scores()
         self.references = self._references()
@@ -179,78 +202,103 @@ class Topic:
         highest = max(value.values(), default=1.0) or 1.0
         return {reference: amount / highest for reference, amount in value.items()}
 
-    def overlap(self, bag: frozenset[str], terms: dict[str, float]) -> float:
+    def overlap(self, found: frozenset[str], terms: dict[str, float]) -> float:
         """How much of the terms' weight the bag holds, saturating: two good terms are nearly all."""
         total = sum(sorted(terms.values(), reverse=True)[:3]) or 1.0
-        return min(1.0, sum(weight for term, weight in terms.items() if term in bag) / total)
+        return min(1.0, sum(weight for term, weight in terms.items() if term in found) / total)
+
+    def _subject(self, sentence: str) -> float:
+        """How far the sentence's subject is the brief's: `The halving is …`."""
+        match = _DEFINING.match(sentence)
+        return self.overlap(frozenset(stems(match[1])), self.weights) if match else 0.0
 
     def rank(self, candidates: list[Run]) -> Ranking:
         """Every candidate against every section."""
         rows = {passage.number: row for row, passage in enumerate(self.research)}
         wanted = [_section_aspects(section.heading, section.query) for section in self.sections]
-        bags = [frozenset(stems(" ".join(run.texts))) for run in candidates]
+        bags = [frozenset[str]().union(*map(bag, run.texts)) for run in candidates]
         fit = np.zeros((len(candidates), len(self.sections) + 1))
-        about = np.zeros(len(candidates))
-        for number, (run, bag) in enumerate(zip(candidates, bags, strict=True)):
+        about, manners = np.zeros(len(candidates)), np.zeros(len(candidates))
+        for number, (run, terms_of) in enumerate(zip(candidates, bags, strict=True)):
             row = rows[run.passage.number]
             reference = self.references[run.passage.reference_id]
-            heading = frozenset(stem(word) for part in run.passage.heading_path for word in words(part))
-            topical = self.overlap(bag, self.weights)
-            about[number] = 0.55 * reference + 0.25 * topical + 0.2 * self.scores[row, 0]
+            heading = _heading_stems(run.passage.heading_path)
+            topical = self.overlap(terms_of, self.weights)
+            about[number] = 0.4 * reference + 0.3 * topical + 0.3 * self.scores[row].max()
             manner = sum(sentence.quality for sentence in run.sentences) / len(run.sentences)
-            common = 0.9 * about[number] + 0.55 * manner + 0.12 * min(len(run.sentences), 3)
-            fit[number, 0] = common + 0.35 * self.scores[row, 0] + _lead_fit(run, heading, topical)
+            common = 1.5 * about[number] + 0.55 * manner + 0.15 * min(len(run.sentences), 3)
+            if run.sentences[0].index:
+                # what stood before it may be missed, most of all by `The tree …`
+                common -= 0.3 if run.texts[0].startswith(("The ", "`")) else 0.12
+            if run.texts[0].startswith("`"):
+                common -= 0.12
+            common -= 0.06 * max(run.sentences[0].opens, *(one.level for one in run.sentences))
+            manners[number] = manner
+            opens = _lead_fit(run, heading, topical, self._subject(run.texts[0]), reference)
+            fit[number, 0] = common + 0.35 * self.scores[row, 0] + opens
             for index, (terms, aspects) in enumerate(zip(self.own, wanted, strict=True), 1):
                 fit[number, index] = (
                     common
                     + 0.45 * self.scores[row, index]
-                    + 0.3 * self.overlap(bag, terms)
-                    + _aspect_fit(aspects, heading, bag)
+                    + 0.3 * self.overlap(terms_of, terms)
+                    + _aspect_fit(aspects, heading, terms_of)
+                    + (0.6 * opens * aspects[0][1] if aspects and aspects[0][0].order == 0 else 0.0)
                 )
         if len(self.sections) > 1 and candidates:
             inner = fit[:, 1:]
-            fit[:, 1:] = inner + 0.6 * (inner - inner.mean(axis=1, keepdims=True))
-        return Ranking(fit, about, self.references, _similarity(bags))
+            fit[:, 1:] = inner + 0.5 * (inner - inner.mean(axis=1, keepdims=True))
+        return Ranking(fit, about, manners, self.references, _vectors(bags))
+
+
+@lru_cache(maxsize=8192)
+def _heading_stems(heading_path: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(stem(word) for part in heading_path for word in words(part))
 
 
 @lru_cache(maxsize=1000)
 def _section_aspects(heading: str, query: str) -> tuple[tuple[_Aspect, float], ...]:
     """The aspects that a section asks for; the heading says more than the query."""
-    asked = [(frozenset(stem(word) for word in words(heading)), 1.0), (frozenset(stem(word) for word in words(query)), 0.5)]
+    asked = [(_heading_stems((heading,)), 1.0), (_heading_stems((query,)), 0.5)]
     found = []
     for aspect in _aspects():
-        strength = max(weight * bool(aspect.section & bag) for bag, weight in asked)
+        strength = max(weight * bool(aspect.section & terms) for terms, weight in asked)
         if strength:
             found.append((aspect, strength))
     return tuple(found)
 
 
-def _aspect_fit(aspects: tuple[tuple[_Aspect, float], ...], heading: frozenset[str], bag: frozenset[str]) -> float:
+def _aspect_fit(
+    aspects: tuple[tuple[_Aspect, float], ...], heading: frozenset[str], found: frozenset[str]
+) -> float:
     value = 0.0
     for aspect, strength in aspects:
-        value = max(value, strength * (0.4 * bool(aspect.headings & heading) + 0.08 * min(3, len(aspect.cues & bag))))
+        value = max(
+            value,
+            strength * (0.4 * bool(aspect.headings & heading) + 0.08 * min(3, len(aspect.cues & found))),
+        )
     return value
 
 
-_DEFINING = re.compile(r"\A(?:An?|The)?\s?[^.,;]{2,60}?\b(?:is|are|refers to|describes|allows?|introduces?|enables?)\b")
+_DEFINING = re.compile(
+    r"\A(?:An?|The)?\s?([^.,;]{2,60}?)\b(?:is|are|refers to|means|describes|allows?|introduces?|enables?)\b"
+)
 
 
-def _lead_fit(run: Run, heading: frozenset[str], topical: float) -> float:
+def _lead_fit(run: Run, heading: frozenset[str], topical: float, subject: float, reference: float) -> float:
+    """How well a run opens the article: summaries and definitions of the subject, from a source's beginning."""
     summary = 0.4 * bool({"abstract", "summary", "simpl", "overview", "introduction", "introduc"} & heading)
     motive = 0.15 * bool({"motiv", "background", "motivation"} & heading or not heading)
-    defines = 0.3 * bool(_DEFINING.match(run.texts[0])) * (0.4 + topical)
-    return max(summary, motive) + defines + 0.3 * topical - 0.25 * (run.passage.kind == "list")
+    first = 0.25 * (run.passage.ordinal == 0 and reference > 0.9)
+    return max(summary, motive) + first + 0.7 * subject + 0.3 * topical - 0.25 * (run.passage.kind == "list")
 
 
-def _similarity(bags: list[frozenset[str]]) -> NDArray[np.float32]:
-    """Cosine of the runs' sets of stems."""
+def _vectors(bags: list[frozenset[str]]) -> NDArray[np.float32]:
+    """Sets of stems as unit vectors."""
     vocabulary: dict[str, int] = {}
-    for bag in bags:
-        for term in bag:
+    for terms in bags:
+        for term in terms:
             vocabulary.setdefault(term, len(vocabulary))
     table = np.zeros((len(bags), max(len(vocabulary), 1)), dtype=np.float32)
-    for row, bag in enumerate(bags):
-        table[row, [vocabulary[term] for term in bag]] = 1.0
-    norm = np.sqrt(table.sum(axis=1, keepdims=True))
-    table /= np.where(norm > 0, norm, 1.0)
-    return np.asarray(table @ table.T, dtype=np.float32)
+    for row, terms in enumerate(bags):
+        table[row, [vocabulary[term] for term in terms]] = 1.0 / max(len(terms), 1) ** 0.5
+    return table

@@ -102,12 +102,14 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
     inputs: dict[str, Inputs] = {}
     missing: dict[str, str] = {}
     with reading(engine) as session:
-        rows = session.execute(
-            select(Brief, TemplateVersion, Research)
-            .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
-            .outerjoin(Research, Research.id == Brief.research_id)
-            .where(Brief.id.in_(brief_ids))
-        ).all()
+        rows = []
+        for ids in batched(brief_ids, 500):
+            rows += session.execute(
+                select(Brief, TemplateVersion, Research)
+                .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
+                .outerjoin(Research, Research.id == Brief.research_id)
+                .where(Brief.id.in_(ids))
+            ).all()
         passages = _passages(session, [research for _, _, research in rows if research is not None])
     for brief, template, research in rows:
         if research is None:
@@ -127,7 +129,9 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
                 due_date=brief.due_date,
             ),
             research=tuple(
-                passages[item["passage_id"]].model_copy(update={"number": number, "scores": tuple(item["scores"])})
+                passages[item["passage_id"]].model_copy(
+                    update={"number": number, "scores": tuple(item["scores"])}
+                )
                 for number, item in enumerate(research.passages, 1)
             ),
         )
@@ -149,7 +153,9 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
 
 
 def _passages(session: Session, researches: Sequence[Research]) -> dict[str, ResearchPassage]:
-    revisions = {item["passage_id"]: item["revision_id"] for research in researches for item in research.passages}
+    revisions = {
+        item["passage_id"]: item["revision_id"] for research in researches for item in research.passages
+    }
     images = _images(session, sorted(set(revisions.values())))
     found: dict[str, ResearchPassage] = {}
     for ids in batched(sorted(revisions), 500):
@@ -188,7 +194,9 @@ def _images(session: Session, revision_ids: Sequence[str]) -> dict[str, tuple[Re
             .order_by(RevisionImage.sha256)
         )
         for place, image in rows:
-            described = ResearchImage(sha256=image.sha256, alt=place.alt, width=image.width, height=image.height)
+            described = ResearchImage(
+                sha256=image.sha256, alt=place.alt, width=image.width, height=image.height
+            )
             images[place.revision_id] = (*images.get(place.revision_id, ()), described)
     return images
 
@@ -205,8 +213,21 @@ def stored_keys(engine: Engine, keys: Iterable[str]) -> set[str]:
 def stored_outputs(engine: Engine, keys: Sequence[str]) -> dict[str, StageOutput]:
     """The stored outputs under these keys."""
     with reading(engine) as session:
-        rows = session.execute(select(StageResult.key, StageResult.output).where(StageResult.key.in_(keys))).all()
+        rows = session.execute(
+            select(StageResult.key, StageResult.output).where(StageResult.key.in_(keys))
+        ).all()
     return {key: StageOutput.model_validate_json(output) for key, output in rows}
+
+
+def failed(engine: Engine, brief_ids: Sequence[str]) -> set[str]:
+    """The briefs whose latest attempt failed."""
+    found: set[str] = set()
+    with reading(engine) as session:
+        for ids in batched(brief_ids, 500):
+            found |= set(
+                session.scalars(select(Brief.id).where(Brief.id.in_(ids), Brief.last_error.is_not(None)))
+            )
+    return found
 
 
 def record_errors(engine: Engine, errors: Mapping[str, str | None]) -> None:
@@ -221,7 +242,9 @@ def save(engine: Engine, outcomes: Sequence[Outcome], run_id: str) -> None:
     second process finished first) stays, and nothing of this one is written."""
     with writing(engine) as session:
         known = set(
-            session.scalars(select(StageResult.key).where(StageResult.key.in_([item.key for item in outcomes])))
+            session.scalars(
+                select(StageResult.key).where(StageResult.key.in_([item.key for item in outcomes]))
+            )
         )
         fresh = [item for item in outcomes if item.key not in known]
         if not fresh:
@@ -248,13 +271,19 @@ def _result_row(item: Outcome, run_id: str, now: Any) -> dict[str, Any]:
     }
 
 
-def _save_versions(session: Session, fresh: Sequence[Outcome], run_id: str, now: Any) -> dict[str, list[Change]]:
+def _save_versions(
+    session: Session, fresh: Sequence[Outcome], run_id: str, now: Any
+) -> dict[str, list[Change]]:
     ids = [article_id_of(item.inputs.work.brief.id) for item in fresh]
     _ensure_articles(session, fresh, now)
-    articles = {article.id: article for article in session.scalars(select(Article).where(Article.id.in_(ids)))}
+    articles = {
+        article.id: article for article in session.scalars(select(Article).where(Article.id.in_(ids)))
+    }
     newest = dict(
         session.execute(
-            select(Version.article_id, func.max(Version.number)).where(Version.article_id.in_(ids)).group_by(Version.article_id)
+            select(Version.article_id, func.max(Version.number))
+            .where(Version.article_id.in_(ids))
+            .group_by(Version.article_id)
         ).all()
     )
     by_person = set(
@@ -271,7 +300,9 @@ def _save_versions(session: Session, fresh: Sequence[Outcome], run_id: str, now:
         number = newest.get(article.id, 0) + 1
         newest[article.id] = number
         version_id = version_id_of(article.id, item.key)
-        markdown = render_article(work.draft.title, work.draft.body, [passage.source() for passage in work.research])
+        markdown = render_article(
+            work.draft.title, work.draft.body, [passage.source() for passage in work.research]
+        )
         digest = content_hash(markdown)
         parent = version_id_of(article.id, item.previous_key) if item.previous_key else article.version_id
         versions.append(
@@ -307,8 +338,16 @@ def _save_versions(session: Session, fresh: Sequence[Outcome], run_id: str, now:
             article.version_id, article.title, article.updated_at = version_id, work.draft.title, now
             if item.final and work.seo:
                 article.slug = _free_slug(session, article, work.seo.slug)
-                article.status = "draft" if any(finding.severity == "block" for finding in work.findings) else "in_review"
-        change = {"version": number, "stage": item.stage, "after": digest, "stage_key": item.key, "run": run_id}
+                article.status = (
+                    "draft" if any(finding.severity == "block" for finding in work.findings) else "in_review"
+                )
+        change = {
+            "version": number,
+            "stage": item.stage,
+            "after": digest,
+            "stage_key": item.key,
+            "run": run_id,
+        }
         actor = Actor("stage", item.stage)
         changes[article.project_id].append(Change(actor, "version.created", f"article:{article.id}", change))
     session.execute(insert(Version), versions)

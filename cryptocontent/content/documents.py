@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from cryptocontent.content.text import sentences, word_count
 
-_MARKER = re.compile(r"\s?\[\^(\d+)\]")
+_MARKERS = re.compile(r"(?:\s?\[\^\d+\])+")
+_NUMBER = re.compile(r"\d+")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\Z")
 _FIGURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<src>[^)\s]+)(?:\s+\"(?P<caption>[^\"]*)\")?\)\Z")
 _LIST_ITEM = re.compile(r"(?P<bullet>[-*+]|\d+[.)])\s+(?P<text>.*)\Z", re.S)
@@ -98,26 +99,28 @@ class Source:
 
 
 def parse_paragraph(text: str) -> Paragraph:
-    """A paragraph's sentences with the markers that follow each."""
+    """A paragraph's sentences with the markers that follow each. Markers after a full stop end a
+    sentence; markers within one belong to it."""
     bullet = ""
     if item := _LIST_ITEM.match(text):
         bullet, text = item["bullet"], item["text"]
-    plain, marks, last = "", [], 0
-    for marker in _MARKER.finditer(text):
-        plain += text[last : marker.start()]
-        marks.append((len(plain), int(marker[1])))
-        last = marker.end()
-        if last < len(text) and not text[last].isspace() and text[last] != "[":
-            plain += "" if text[last] in ".,;:!?" else " "
-    plain += text[last:]
     found: list[Sentence] = []
-    position = 0
-    for sentence in sentences(plain):
-        start = plain.index(sentence, position)
-        position = start + len(sentence)
-        cited = tuple(dict.fromkeys(number for at, number in marks if start < at <= position))
-        found.append(Sentence(" ".join(sentence.split()), cited))
-    return Paragraph(tuple(found), bullet)
+    plain, numbers, last = "", [], 0
+    for markers in _MARKERS.finditer(text):
+        plain += text[last : markers.start()]
+        last = markers.end()
+        numbers += [int(number) for number in _NUMBER.findall(markers[0])]
+        if plain.rstrip(" \"')`*”’").endswith((".", "!", "?", "…", ":")):
+            found += _cited(plain, numbers)
+            plain, numbers = "", []
+    return Paragraph((*found, *_cited(plain + text[last:], numbers)), bullet)
+
+
+def _cited(plain: str, numbers: Sequence[int]) -> list[Sentence]:
+    """The sentences of a stretch of text, the last of which bears the citations."""
+    texts = [" ".join(sentence.split()) for sentence in sentences(plain)]
+    citations = tuple(dict.fromkeys(numbers))
+    return [Sentence(text, citations if index == len(texts) else ()) for index, text in enumerate(texts, 1)]
 
 
 def parse(body: str) -> list[Block]:

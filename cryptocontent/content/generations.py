@@ -29,9 +29,10 @@ def by_priority(session: Session, ids: Sequence[str]) -> list[str]:
 
 
 def request_generation(
-    session: Session, project_id: str, ids: Sequence[str], actor: Actor, *, batch_size: int
+    session: Session, project_id: str, ids: Sequence[str], actor: Actor, *, batch_size: int, runner: str = "dagster"
 ) -> str:
-    """Ask for articles; returns the generation's id. The `generations` sensor starts it once."""
+    """Ask for articles; returns the generation's id. With the runner `dagster` the `generations` sensor
+    starts it once; with `local` the caller carries it out."""
     if not ids:
         raise Refused("a generation needs at least one brief")
     if not 1 <= batch_size <= 100:
@@ -40,7 +41,7 @@ def request_generation(
     if missing := [brief for brief in ids if brief not in known]:
         raise NotFound(f"no brief {missing[0]!r} in project {project_id!r}")
     generation = Generation(
-        id=new_id(), project_id=project_id, requested_by=str(actor), batch_size=batch_size
+        id=new_id(), project_id=project_id, requested_by=str(actor), batch_size=batch_size, runner=runner
     )
     session.add(generation)
     session.flush()

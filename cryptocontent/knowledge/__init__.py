@@ -1,4 +1,4 @@
-"""The knowledge base: documents in, passages found. Importing this room is light; what is heavy loads on use."""
+"""The knowledge base: documents in, passages found. Importing it is light; what is heavy loads on use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Cuts the clean Markdown of a reference into passages that follow its headings and know where they came from."""
+"""Cuts the clean Markdown of a reference into passages that follow its headings and know their place."""
 
 import re
 import uuid
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 Kind = Literal["prose", "list", "table", "code"]
@@ -21,8 +22,8 @@ _LINE_END = re.compile(r"\r\n?|\n")
 class Chunk:
     """A passage: `markdown[start:end]` (characters) is its source, `text` how it reads without markup.
 
-    Paragraphs in `text` are parted by a blank line, list items are lines that begin with "- ", table rows are lines
-    with cells parted by " | ", code is verbatim. Inline code keeps its backticks and math its dollars.
+    Paragraphs in `text` are parted by a blank line, list items are lines that begin with "- ", table rows are
+    lines with cells parted by " | ", code is verbatim. Inline code keeps its backticks and math its dollars.
     """
 
     heading_path: tuple[str, ...]
@@ -50,10 +51,10 @@ class _Unit:
 
 
 def chunk(markdown: str, title: str) -> list[Chunk]:
-    """The passages of a document in their order; `title` is left out of the heading paths, as it heads them all.
+    """The passages of a document in their order; `title`, which heads them all, is left out of heading paths.
 
-    A passage lies under one heading, is of one kind and has about 80 to 160 words; only a sentence of more than
-    320 words is cut.
+    A passage lies under one heading and is of one kind. It has about 80 to 160 words where there is so much
+    text; only a sentence of more than 320 words is cut.
     """
     source = _Source(markdown)
     tokens = _parser().parse(markdown)
@@ -121,12 +122,9 @@ def _parser() -> Any:
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    return parser.use(dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
-
-
-@cache
-def _inline_parser() -> Any:
-    return _parser()
+    return parser.use(
+        dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True
+    )
 
 
 def _closing(tokens: list[Any], index: int) -> int:
@@ -317,7 +315,7 @@ def _short_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _plain_of(markdown: str) -> str:
-    tokens = _inline_parser().parseInline(markdown)
+    tokens = _parser().parseInline(markdown)
     return _plain(tokens[0].children or []) if tokens else ""
 
 
@@ -350,7 +348,11 @@ def _pack(units: list[_Unit], path: tuple[str, ...]) -> list[Chunk]:
     for index in range(len(groups) - 1, 0, -1):
         before, last = groups[index - 1], groups[index]
         size = sum(unit.words for unit in last)
-        if _joinable(before, last[0]) and size < _LEAST // 2 and size + sum(u.words for u in before) <= _STRETCH:
+        if (
+            _joinable(before, last[0])
+            and size < _LEAST // 2
+            and size + sum(u.words for u in before) <= _STRETCH
+        ):
             before += groups.pop(index)
     return [chunk for group in groups if (chunk := _chunk_of(group, path)).text.strip()]
 
@@ -371,7 +373,7 @@ def _chunk_of(group: list[_Unit], path: tuple[str, ...]) -> Chunk:
     text = group[0].text
     if group[0].head:
         text = f"{group[0].head}\n{text}"
-    for before, unit in zip(group, group[1:], strict=False):
+    for before, unit in pairwise(group):
         if unit.kind == "prose":
             text += (" " if unit.block == before.block else "\n\n") + unit.text
         elif unit.kind == "list" and not unit.text.startswith("- "):

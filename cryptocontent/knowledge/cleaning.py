@@ -22,12 +22,20 @@ _PROTECT_OPEN, _PROTECT_CLOSE = "\ue000", "\ue001"
 
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-_INVISIBLE = (
-    [*range(0x00, 0x09), *range(0x0E, 0x1C), 0x1F, *range(0x7F, 0x85), *range(0x86, 0xA0), 0xAD, 0x61C, 0x180E]
+_INVISIBLE = [
+    *range(0x00, 0x09),
+    *range(0x0E, 0x1C),
+    *(0x1F, 0xAD, 0x61C, 0x180E, 0xFEFF),
+    *range(0x7F, 0x85),
+    *range(0x86, 0xA0),
     # bidirectional marks and overrides are dropped too: they can make shown text differ from stored text
-    + [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0xE000, 0xE001]
-    + [*range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080), *range(0xD800, 0xE000)]
-)
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
+    *range(0xD800, 0xE002),  # lone surrogates, and the two marks of our own
+]
 _CHARACTERS: Final = {
     **dict.fromkeys(map(ord, _SPACES), " "),
     **dict.fromkeys(map(ord, _LINE_ENDS), "\n"),
@@ -35,26 +43,41 @@ _CHARACTERS: Final = {
 }
 _QUOTES: Final = str.maketrans(dict.fromkeys("‘’‚‛", "'") | dict.fromkeys("“”„‟", '"'))
 
-_HTML_NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
-    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
-    "embed fieldset figcaption figure font footer form frame frameset g h1 h2 h3 h4 h5 h6 head header hgroup hr html "
-    "i iframe img image input ins kbd keygen label legend li link main map mark marquee math menu menuitem meta meter "
-    "nav nobr noembed noframes noscript object ol optgroup option output p param path picture plaintext portal pre "
-    "progress q rp rt ruby s samp script search section select slot small source span strike strong style sub "
-    "summary sup svg table tbody td template textarea tfoot th thead time title tr track tt u ul use var video wbr xmp"
-)
-_BLOCK_NAMES = frozenset(
-    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 "
-    "h4 h5 h6 header hr html li main nav ol p pre section summary table tbody tfoot thead tr ul".split()
-)
-# `<address>` alone is an HTML element and a common placeholder ("send to <address>"); without attributes it is text
-_KNOWN = frozenset(_HTML_NAMES.split()) - {"address", "data", "time", "source", "path", "image", "slot", "use", "output"}
+_HTML_NAMES = """
+    a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote
+    body br button canvas caption center cite code col colgroup data datalist dd del details dfn dialog
+    dir div dl dt em embed fieldset figcaption figure font footer form frame frameset g h1 h2 h3 h4 h5
+    h6 head header hgroup hr html i iframe img image input ins kbd keygen label legend li link main map
+    mark marquee math menu menuitem meta meter nav nobr noembed noframes noscript object ol optgroup
+    option output p param path picture plaintext portal pre progress q rp rt ruby s samp script search
+    section select slot small source span strike strong style sub summary sup svg table tbody td
+    template textarea tfoot th thead time title tr track tt u ul use var video wbr xmp
+"""
+_BLOCK_NAMES = """
+    address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer
+    form h1 h2 h3 h4 h5 h6 header hr html li main nav ol p pre section summary table tbody tfoot thead
+    tr ul
+"""
+# `<address>` alone is an HTML element and a common placeholder ("send to <address>"); without attributes it
+# is text
+_KNOWN = frozenset(_HTML_NAMES.split()) - {
+    "address",
+    "data",
+    "time",
+    "source",
+    "path",
+    "image",
+    "slot",
+    "use",
+    "output",
+}
+
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _DECLARATION = re.compile(r"<(?:\?.*?\?>|![A-Za-z][^>]*>|!\[CDATA\[.*?\]\]>)", re.DOTALL)
 _DROPPED_WITH_CONTENT = re.compile(
-    r"<(script|style|noscript|template|iframe|object|svg)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE
+    r"<(script|style|noscript|template|iframe|object|svg)\b[^<>]*>", re.IGNORECASE
 )
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
 _LEFT_OPEN = re.compile(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)")
@@ -62,17 +85,22 @@ _ATTRIBUTE = {
     name: re.compile(rf"\s{name}\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
     for name in ("src", "alt", "href")
 }
-_ANCHOR = re.compile(r"<a\s((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>(.*?)</a\s*>", re.DOTALL | re.IGNORECASE)
+_ANCHOR = re.compile(
+    r"<a\s((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>((?:[^<]|<(?!/?a[\s>]))*)</a\s*>", re.IGNORECASE
+)
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _ENTITY_KEPT = frozenset("<>&`*_[]\\#|~$!")
 
 _CODE_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)((?:[^\n]|\n(?![ \t>]*(?:\n|\Z)))+?)(?<!`)\1(?!`)")
-_TARGET = r"\(\s*(?:<([^<>\n]*)>|((?:[^()\s<>]|\([^()\s<>]*\))*))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+_TARGET = (
+    r"\(\s*(?:<([^<>\n]*)>|((?:[^()\s<>]|\([^()\s<>]*\))*))(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+)
 _LABEL = r"\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*)\]"
 _IMAGE = re.compile(r"(?<!\\)!" + _LABEL + _TARGET)
 _LINK = re.compile(r"(?<![\\!])" + _LABEL + _TARGET)
 _DEFINITION = re.compile(
-    r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\n?[ \t]*<?([^\s<>]+)>?(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^()\n]*\)))?"
+    r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\n?[ \t]*<?([^\s<>]+)>?"
+    r"(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^()\n]*\)))?"
     r"[ \t]*$\n?",
     re.MULTILINE,
 )
@@ -83,9 +111,9 @@ _ABSOLUTE = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 def clean_markdown(text: str) -> str:
     """Return the clean form of `text`; cleaning it again changes nothing.
 
-    NFC, `\\n` line ends, no invisible characters, no HTML outside code, straight quotes, links only to absolute
-    http(s) addresses (others become their text), reference links written inline, at most one blank line. Images
-    stay if they are absolute or already stored (`image:<sha256>`), else their alt text stays.
+    NFC, `\\n` line ends, no invisible characters, no HTML outside code, straight quotes, links only to
+    absolute http(s) addresses (others become their text), reference links written inline, at most one blank
+    line. Images stay if they are absolute or already stored (`image:<sha256>`), else their alt text stays.
     """
     return clean_with_images(text, keep_stored_images)
 
@@ -96,7 +124,7 @@ def keep_stored_images(reference: str, alt: str) -> str | None:
 
 
 def clean_with_images(text: str, resolve: ImageResolver) -> str:
-    """`clean_markdown` with a say in what becomes of each image (loaders store it and give its new reference)."""
+    """`clean_markdown` with a say in what becomes of each image: loaders give it its new reference."""
     text = _pass(text, resolve)
     for _ in range(_MAX_PASSES):
         # what was uncovered by one pass (a tag split by a comment, say) is cleaned by the next
@@ -110,7 +138,7 @@ def clean_with_images(text: str, resolve: ImageResolver) -> str:
 def _pass(text: str, resolve: ImageResolver) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTERS)
     text = unicodedata.normalize("NFC", text)
-    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
+    text = _strip_line_ends(text).strip("\n")
     kept: list[str] = []
     text = _protect_code(text, kept)
     text = _strip_html(text)
@@ -118,7 +146,7 @@ def _pass(text: str, resolve: ImageResolver) -> str:
     text = _ENTITY.sub(_unescape, text)
     text = _rewrite_links(text, kept, resolve)
     text = _escape_left_open(text)
-    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    text = _strip_line_ends(text)
     text = re.sub(r"\n{3,}", "\n\n", text).strip("\n")
     return _restore(text, kept)
 
@@ -145,23 +173,68 @@ def _block_parser() -> Any:
 def _protect_code(text: str, kept: list[str]) -> str:
     """Put marks in place of fenced blocks, indented blocks and code spans; what they hold goes to `kept`."""
     lines = text.split("\n")
-    for token in reversed(_block_parser().parse(text)):
+    tokens = _block_parser().parse(text)
+    for token, before in reversed(list(zip(tokens, [None, *tokens], strict=False))):
         if token.type in ("fence", "code_block"):
             first, last = token.map
             while last > first + 1 and not lines[last - 1].strip():
                 last -= 1
             lines[first:last] = [_keep("\n".join(lines[first:last]), kept)]
-    return _CODE_SPAN.sub(lambda m: _keep(m[0], kept), "\n".join(lines))
+        elif token.type == "inline" and token.map:
+            # backticks pair up inside one paragraph or table cell only: a pair that reaches further is no
+            # code, and would shelter HTML between them
+            first, last = token.map
+            inline = "\n".join(lines[first:last])
+            cell = before is not None and before.type in ("th_open", "td_open")
+            parts = re.split(r"((?<!\\)\|)", inline) if cell else [inline]
+            if "`" in inline:
+                lines[first:last] = "".join(_protect_spans(part, kept) for part in parts).split("\n")
+    return "\n".join(lines)
+
+
+def _protect_spans(text: str, kept: list[str]) -> str:
+    # the marks must not hold line ends, or the lines after them would be counted wrongly
+    def protect(match: re.Match[str]) -> str:
+        return "\n".join(_keep(line, kept) for line in match[0].split("\n"))
+
+    return _CODE_SPAN.sub(protect, text)
 
 
 def _strip_html(text: str) -> str:
     if "<" not in text:
         return text
     text = _COMMENT.sub("", text)
-    text = _DROPPED_WITH_CONTENT.sub("", text)
+    text = _drop_with_content(text)
     text = _DECLARATION.sub("", text)
     text = _ANCHOR.sub(_anchor, text)
     return _TAG.sub(lambda m: _tag(m, text), text)
+
+
+def _strip_line_ends(text: str) -> str:
+    # not a regular expression: `[ ]+$` takes quadratic time on a long run of spaces
+    return "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+
+
+def _drop_with_content(text: str) -> str:
+    """Cut `<script>...</script>` and the like out; an element that is never closed loses its tag only."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters grow in lower case, which would shift the places found
+        lowered = text
+    pieces: list[str] = []
+    at = 0
+    unclosed: set[str] = set()
+    for opening in _DROPPED_WITH_CONTENT.finditer(text):
+        name = opening[1].lower()
+        if opening.start() < at or name in unclosed:
+            continue
+        close = lowered.find(f"</{name}", opening.end())
+        end = text.find(">", close) if close >= 0 else -1
+        if end < 0:
+            unclosed.add(name)  # nor will a later one be: without this, many of them take quadratic time
+            continue
+        pieces.append(text[at : opening.start()])
+        at = end + 1
+    return "".join([*pieces, text[at:]])
 
 
 def _anchor(match: re.Match[str]) -> str:
@@ -191,11 +264,11 @@ def _tag(match: re.Match[str], text: str) -> str:
         return " "
     if name == "li":
         return "" if closing else "\n- "
-    return "\n\n" if name in _BLOCK_NAMES else ""
+    return "\n\n" if name in _BLOCKS else ""
 
 
 def _escape_left_open(text: str) -> str:
-    """Escape each `<` that a renderer could take for a tag: `a<b` of a formula, with no `>` after it, stays."""
+    """Escape each `<` that a renderer could take for a tag; `a<b` of a formula, no `>` after it, stays."""
     last_close = text.rfind(">")
 
     def escape(match: re.Match[str]) -> str:

@@ -15,13 +15,13 @@ _BATCH: Final = 512
 
 
 class Embedder(Protocol):
-    """Texts to vectors. `name` goes into the name of the collection: another model gets another collection."""
+    """Texts to vectors. `name` goes into the name of the collection: another model gets another one."""
 
     name: str
     dimensions: int
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row per text, of length 1 (cosine is the dot product); a text without any token is all zeros."""
+        """One row per text, of length 1 (so cosine is the dot product); zeros for a text without tokens."""
         ...
 
 
@@ -62,7 +62,8 @@ class WordLlama:
                     # a sum points where the mean does, and only the direction is kept
                     vectors[row] = self._table[ids].sum(axis=0)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        return vectors
 
 
 _MODELS: Final = {WordLlama.name: WordLlama}

@@ -48,13 +48,14 @@ def evaluate(rankings: Sequence[Sequence[str]], relevant: Sequence[str]) -> Metr
     With a single relevant document at rank r (from 1), counted only if r <= 10:
 
     - MRR@10, mean of 1 / r: Voorhees, "The TREC-8 Question Answering Track Report" (1999);
-    - recall@10, the share of queries with r <= 10: Manning, Raghavan and Schütze, "Introduction to Information
+    - recall@10, the share of queries with r <= 10: Manning, Raghavan and Schütze, "Introduction to
+      Information
       Retrieval" (2008), section 8.4;
     - nDCG@10, mean of 1 / log2(1 + r), as the ideal DCG is 1: Järvelin and Kekäläinen, "Cumulated gain-based
       evaluation of IR techniques" (2002), with gain 1.
 
-    A document that comes again in a ranking counts once. Raises ValueError if there are no queries, or not one
-    ranking for each.
+    A document that comes again in a ranking counts once. Raises ValueError if there are no queries, or not
+    one ranking for each.
     """
     if len(rankings) != len(relevant) or not relevant:
         raise ValueError(f"{len(rankings)} rankings for {len(relevant)} queries")

@@ -1,16 +1,16 @@
 """The passage index: hybrid search over the passages of all projects, in Qdrant.
 
 One code path for two homes of the data, chosen by the URL's scheme: `file://DIR` is Qdrant embedded in this
-process (`index_edge`), `http(s)://` a Qdrant server or Qdrant Cloud (`index_server`). Both hold the same points
-and answer the same plans; only the spelling of requests differs.
+process (`index_edge`), `http(s)://` a Qdrant server or Qdrant Cloud (`index_server`). Both hold the same
+points and answer the same plans; only the spelling of requests differs.
 
-How a hybrid search ranks: one request fetches candidates by BM25 and by cosine, and a formula adds the scores,
+A hybrid search is one request that fetches candidates by BM25 and by cosine and adds their scores,
 
     score = bm25 / (SCALE * terms) + cosine
 
 A matched term adds up to (k + 1) * idf to BM25, so BM25 grows with the number of terms of the query, while a
-cosine does not; dividing by the terms makes short questions and long sentences weigh both the same. Ranks (RRF)
-would throw away by how much the best BM25 hit leads, which is what tells known items apart.
+cosine does not; dividing by the terms makes short questions and long sentences weigh both the same. Ranks
+(RRF) would throw away by how much the best BM25 hit leads, which is what tells known items apart.
 """
 
 import re
@@ -35,8 +35,9 @@ SCHEMA_VERSION: Final = 1  # raise it with any change to what is stored: a new c
 KEYWORDS: Final = ("project", "tags", "source", "reference_id")
 DENSE, SPARSE = "dense", "bm25"
 
-# BM25's usual k and b; the mean length in tokens, stop words apart, of the 5,131 passages that the chunker makes
-# of 190 EIPs (43 with title and headings). The chunker bounds the length, so it holds for other documents too.
+# BM25's usual k and b; the mean length in tokens, stop words apart, of the 5,131 passages that the chunker
+# makes of 190 EIPs (43 with title and headings). The chunker bounds the length, so it holds for other
+# documents too.
 BM25_K, BM25_B, BM25_MEAN_LENGTH = 1.2, 0.75, 43.0
 SCALE: Final = 0.7  # found on questions of our own about 190 EIPs; from 0.3 to 1.5 it hardly matters
 CANDIDATES: Final = 200  # fetched by each of the two searches before the formula orders them
@@ -66,8 +67,8 @@ class IndexPoint:
 class Query:
     """A search in one project for at most `limit` passages.
 
-    A passage matches if it has any of `tags`, any of `sources`, any of `references` (ids), and was published from
-    `since` to `until`, both included; an empty filter matches all. Times without a zone are UTC.
+    A passage matches if it has any of `tags`, any of `sources`, any of `references` (ids), and was published
+    from `since` to `until`, both included; an empty filter matches all. Times without a zone are UTC.
     """
 
     text: str
@@ -146,7 +147,7 @@ class PassageIndex:
         self._embedder = embedder
 
     def upsert(self, points: Sequence[IndexPoint]) -> None:
-        """Embed and store the points, in batches; a point with a known id is replaced, so it may be repeated."""
+        """Embed and store the points, in batches; one with a known id is replaced, so repeating is safe."""
         for start in range(0, len(points), _BATCH):
             batch = points[start : start + _BATCH]
             texts = [_indexed_text(point) for point in batch]
@@ -160,7 +161,9 @@ class PassageIndex:
 
     def search(self, queries: Sequence[Query], mode: Mode = "hybrid") -> list[list[Hit]]:
         """The hits of each query, best first; a query without any searchable word finds nothing."""
-        vectors = self._embedder.embed([query.text for query in queries]) if queries and mode != "bm25" else None
+        vectors = (
+            self._embedder.embed([query.text for query in queries]) if queries and mode != "bm25" else None
+        )
         plans: dict[int, Plan] = {}
         for number, query in enumerate(queries):
             dense = vectors[number] if vectors is not None else None
@@ -184,9 +187,9 @@ def open_index(
 ) -> AbstractContextManager[PassageIndex]:
     """The index at `vector_url`, for a batch of work: `with open_index(...) as index:`.
 
-    An embedded index (`file://`) is open in one process at a time: others, readers too, wait up to `lock_timeout`
-    seconds and then get IndexBusy. It is flushed and closed at the end, so keep the block short. Raises ValueError
-    for another scheme.
+    An embedded index (`file://`) is open in one process at a time: others, readers too, wait up to
+    `lock_timeout` seconds and then get IndexBusy. It is flushed and closed at the end, so keep the block
+    short. Raises ValueError for another scheme.
     """
     parts = urlsplit(vector_url)
     if parts.scheme == "file":

@@ -1,6 +1,5 @@
 """The embedded home of the passage index: a Qdrant Edge shard in a folder. The caller holds the lock."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ class EdgeBackend:
         shard.update(edge.UpdateOperation.create_field_index("published_at", edge.PayloadSchemaType.Datetime))
         shard.flush()
         shard.close()
-        os.replace(unfinished, directory)
+        unfinished.replace(directory)
 
     def close(self) -> None:
         """Write everything to disk and let go of the folder."""
@@ -110,7 +109,9 @@ class EdgeBackend:
     def _filter(self, plan: Plan) -> Any:
         edge = self._edge
         must = [edge.FieldCondition(key="project", match=edge.MatchValue(plan.project))]
-        must += [edge.FieldCondition(key=key, match=edge.MatchAny(list(values))) for key, values in plan.any_of]
+        must += [
+            edge.FieldCondition(key=key, match=edge.MatchAny(list(values))) for key, values in plan.any_of
+        ]
         if plan.since or plan.until:
             span = edge.RangeDateTime(gte=plan.since, lte=plan.until)
             must.append(edge.FieldCondition(key="published_at", range=span))
@@ -136,9 +137,12 @@ class EdgeBackend:
         weighted = edge.Expression.Mult([edge.Expression.Constant(plan.bm25_weight), scores[0]])
         return edge.QueryRequest(
             prefetches=[
-                edge.Prefetch(query=query, params=params, filter=where, limit=limit) for query, params in searches
+                edge.Prefetch(query=query, params=params, filter=where, limit=limit)
+                for query, params in searches
             ],
-            query=edge.Formula(edge.Expression.Sum([weighted, scores[1]]), {"$score[0]": 0.0, "$score[1]": 0.0}),
+            query=edge.Formula(
+                edge.Expression.Sum([weighted, scores[1]]), {"$score[0]": 0.0, "$score[1]": 0.0}
+            ),
             limit=plan.limit,
             with_payload=["reference_id"],
         )

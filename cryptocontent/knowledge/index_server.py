@@ -94,13 +94,16 @@ class ServerBackend:
 
     def _project(self, project: str) -> Any:
         models = self._models
-        return models.Filter(must=[models.FieldCondition(key="project", match=models.MatchValue(value=project))])
+        return models.Filter(
+            must=[models.FieldCondition(key="project", match=models.MatchValue(value=project))]
+        )
 
     def _filter(self, plan: Plan) -> Any:
         models = self._models
         must = [models.FieldCondition(key="project", match=models.MatchValue(value=plan.project))]
         must += [
-            models.FieldCondition(key=key, match=models.MatchAny(any=list(values))) for key, values in plan.any_of
+            models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+            for key, values in plan.any_of
         ]
         if plan.since or plan.until:
             span = models.DatetimeRange(gte=plan.since, lte=plan.until)
@@ -129,7 +132,9 @@ class ServerBackend:
                 **searches[0], filter=where, limit=plan.limit, with_payload=["reference_id"]
             )
         limit = max(CANDIDATES, plan.limit)
-        formula = models.SumExpression(sum=[models.MultExpression(mult=[plan.bm25_weight, "$score[0]"]), "$score[1]"])
+        formula = models.SumExpression(
+            sum=[models.MultExpression(mult=[plan.bm25_weight, "$score[0]"]), "$score[1]"]
+        )
         return models.QueryRequest(
             prefetch=[models.Prefetch(**search, filter=where, limit=limit) for search in searches],
             query=models.FormulaQuery(formula=formula, defaults={"$score[0]": 0.0, "$score[1]": 0.0}),

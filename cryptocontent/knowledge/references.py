@@ -147,7 +147,9 @@ def import_paths(
             loaded.append(_Loaded(file, digest, document))
         if loaded:
             _store(engine, objects, project_id, loaded, known, actor, report)
-    _withdraw_vanished(engine, project_id, folders, {file.external_id for file in files}, known, actor, report)
+    _withdraw_vanished(
+        engine, project_id, folders, {file.external_id for file in files}, known, actor, report
+    )
     return report
 
 
@@ -258,7 +260,9 @@ def _save_reference(
         .filter_by(id=reference_id)
         .values(revision_id=revision_id, status="active", updated_at=now, **described)
     )
-    return ("reference.imported", report.added) if reference is None else ("reference.revised", report.revised)
+    return (
+        ("reference.imported", report.added) if reference is None else ("reference.revised", report.revised)
+    )
 
 
 def _save_passages(
@@ -282,7 +286,13 @@ def _save_passages(
     ]
     session.execute(insert_ignoring_conflicts(session.get_bind().dialect, Passage), rows)
     places = [
-        {"revision_id": revision_id, "ordinal": ordinal, "passage_id": passage, "start": one.start, "end": one.end}
+        {
+            "revision_id": revision_id,
+            "ordinal": ordinal,
+            "passage_id": passage,
+            "start": one.start,
+            "end": one.end,
+        }
         for ordinal, (passage, one) in enumerate(zip(ids, chunks, strict=True))
     ]
     session.execute(insert(RevisionPassage), places)
@@ -290,7 +300,11 @@ def _save_passages(
 
 
 def _save_images(
-    session: Session, project_id: str, revision_id: str, document: LoadedDocument, sizes: dict[str, tuple[int, int]]
+    session: Session,
+    project_id: str,
+    revision_id: str,
+    document: LoadedDocument,
+    sizes: dict[str, tuple[int, int]],
 ) -> int:
     images = {image.sha256: image for image in document.images}
     if not images:
@@ -307,7 +321,9 @@ def _save_images(
         for digest, image in images.items()
     ]
     session.execute(insert_ignoring_conflicts(session.get_bind().dialect, Image), rows)
-    places = [{"revision_id": revision_id, "sha256": digest, "alt": image.alt} for digest, image in images.items()]
+    places = [
+        {"revision_id": revision_id, "sha256": digest, "alt": image.alt} for digest, image in images.items()
+    ]
     session.execute(insert(RevisionImage), places)
     return len(images)
 
@@ -343,7 +359,9 @@ def _described(document: LoadedDocument) -> dict[str, Any]:
         "licence": text("licence", 200),
         "author": text("author", 200),
         "tags": [str(tag)[:100] for tag in tags] if isinstance(tags, list) else [],
-        "published_at": _instant(metadata.get("date") or metadata.get("created") or metadata.get("published")),
+        "published_at": _instant(
+            metadata.get("date") or metadata.get("created") or metadata.get("published")
+        ),
     }
 
 
@@ -383,11 +401,15 @@ def _withdraw_vanished(
         report.withdrawn += [reference.external_id for reference in gone]
 
 
-def withdraw(engine: Engine, project_id: str, references: Sequence[Reference], actor: Actor, *, reason: str) -> None:
+def withdraw(
+    engine: Engine, project_id: str, references: Sequence[Reference], actor: Actor, *, reason: str
+) -> None:
     """Take references out of search; versions that cite them keep their citations."""
     with writing(engine) as session:
         ids = [reference.id for reference in references]
-        session.execute(update(Reference).where(Reference.id.in_(ids)).values(status="withdrawn", updated_at=utc_now()))
+        session.execute(
+            update(Reference).where(Reference.id.in_(ids)).values(status="withdrawn", updated_at=utc_now())
+        )
         changes = [
             Change(actor, "reference.withdrawn", f"reference:{reference.external_id}", {"reason": reason})
             for reference in references
@@ -400,3 +422,14 @@ def registered_folders(engine: Engine, project_id: str) -> list[Path]:
     with reading(engine) as session:
         project = session.get(Project, project_id)
         return [Path(folder) for folder in (project.folders if project else []) if Path(folder).is_dir()]
+
+
+def has_changes(engine: Engine, project_id: str, *, max_bytes: int) -> bool:
+    """Whether an import of the project's folders would change anything."""
+    folders = registered_folders(engine, project_id)
+    files = [file for folder in folders for file in folder_files(folder)]
+    known = _known(engine, project_id)
+    report = ImportReport()
+    changed = any(digest for _, digest in _changed(files, known, report, max_bytes))
+    active = sum(ref.status == "active" and ref.source == "folder" for ref, _ in known.values())
+    return changed or active != report.unchanged

@@ -37,7 +37,9 @@ def queries_for(project_id: str, plan: Outline, keywords: Sequence[str]) -> list
     return [Query(text=text, project=project_id, limit=HITS_PER_QUERY) for text in texts]
 
 
-def merge_hits(hits: Sequence[Sequence[Hit]], limit: int = PASSAGES_PER_BRIEF) -> list[tuple[str, list[float]]]:
+def merge_hits(
+    hits: Sequence[Sequence[Hit]], limit: int = PASSAGES_PER_BRIEF
+) -> list[tuple[str, list[float]]]:
     """Passages with their score under each query (0: not found), best first by their highest share of a
     query's best score, so that every section brings its own."""
     scores: dict[str, list[float]] = {}
@@ -52,43 +54,71 @@ def merge_hits(hits: Sequence[Sequence[Hit]], limit: int = PASSAGES_PER_BRIEF) -
     return sorted(scores.items(), key=rank)[:limit]
 
 
+def stale(engine: Engine, brief_ids: Sequence[str]) -> set[str]:
+    """The briefs whose frozen research is missing, or older than the knowledge base or the template."""
+    return {item.brief.id for item in _asked(engine, brief_ids) if not item.fresh}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    brief: Brief
+    knowledge_version: int
+    research: Research | None
+    queries: list[Query]
+    query_hash: str
+
+    @property
+    def fresh(self) -> bool:
+        return self.research is not None and (self.research.knowledge_version, self.research.query_hash) == (
+            self.knowledge_version,
+            self.query_hash,
+        )
+
+
+def _asked(engine: Engine, brief_ids: Sequence[str]) -> list[_Asked]:
+    asked = []
+    with reading(engine) as session:
+        for ids in batched(brief_ids, 500):
+            rows = session.execute(
+                select(Brief, TemplateVersion, Project.knowledge_version, Research)
+                .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
+                .join(Project, Project.id == Brief.project_id)
+                .outerjoin(Research, Research.id == Brief.research_id)
+                .where(Brief.id.in_(ids))
+            )
+            for brief, template, knowledge_version, research in rows:
+                plan = outline(TemplateSpec.model_validate(template.spec), brief.variables, brief.title)
+                queries = queries_for(brief.project_id, plan, brief.keywords)
+                digest = content_hash([query.text for query in queries])
+                asked.append(_Asked(brief, knowledge_version, research, queries, digest))
+    return asked
+
+
 def freeze(
-    engine: Engine, search: Callable[[list[Query]], Sequence[Sequence[Hit]]], brief_ids: Sequence[str]) -> tuple[dict[str, Frozen], dict[str, str]]:
+    engine: Engine, search: Callable[[list[Query]], Sequence[Sequence[Hit]]], brief_ids: Sequence[str]
+) -> tuple[dict[str, Frozen], dict[str, str]]:
     """Make sure that each brief has fresh research. `search(queries) -> hits per query` is called once
     for all that need it. Returns the frozen research by brief (which may hold no passage: then there is
     nothing to write from), and for briefs that cannot have any the reason."""
-    with reading(engine) as session:
-        rows = session.execute(
-            select(Brief, TemplateVersion, Project.knowledge_version, Research)
-            .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
-            .join(Project, Project.id == Brief.project_id)
-            .outerjoin(Research, Research.id == Brief.research_id)
-            .where(Brief.id.in_(brief_ids))
-        ).all()
+    asked = _asked(engine, brief_ids)
     frozen: dict[str, Frozen] = {}
-    stale: list[tuple[Brief, str, int, list[Query]]] = []
-    for brief, template, knowledge_version, research in rows:
-        plan = outline(TemplateSpec.model_validate(template.spec), brief.variables, brief.title)
-        queries = queries_for(brief.project_id, plan, brief.keywords)
-        asked = content_hash([query.text for query in queries])
-        fresh = research is not None and research.knowledge_version == knowledge_version and research.query_hash == asked
-        if fresh:
-            references = len({item["reference_id"] for item in research.passages})
-            frozen[brief.id] = Frozen(research.id, len(research.passages), references, False)
-        else:
-            stale.append((brief, asked, knowledge_version, queries))
-    missing = {brief: "no such brief" for brief in set(brief_ids) - {row[0].id for row in rows}}
-    if stale:
-        hits = iter(search([query for _, _, _, queries in stale for query in queries]))
-        found = {brief.id: merge_hits([next(hits) for _ in queries]) for brief, _, _, queries in stale}
-        frozen |= _store(engine, stale, found)
+    due: list[_Asked] = []
+    for item in asked:
+        if item.research is None or not item.fresh:
+            due.append(item)
+            continue
+        references = len({passage["reference_id"] for passage in item.research.passages})
+        frozen[item.brief.id] = Frozen(item.research.id, len(item.research.passages), references, False)
+    missing = {brief: "no such brief" for brief in set(brief_ids) - {item.brief.id for item in asked}}
+    if due:
+        hits = iter(search([query for item in due for query in item.queries]))
+        found = {item.brief.id: merge_hits([next(hits) for _ in item.queries]) for item in due}
+        frozen |= _store(engine, due, found)
     return frozen, missing
 
 
 def _store(
-    engine: Engine,
-    stale: Sequence[tuple[Brief, str, int, list[Query]]],
-    found: Mapping[str, list[tuple[str, list[float]]]],
+    engine: Engine, due: Sequence[_Asked], found: Mapping[str, list[tuple[str, list[float]]]]
 ) -> dict[str, Frozen]:
     frozen: dict[str, Frozen] = {}
     with writing(engine) as session:
@@ -100,9 +130,15 @@ def _store(
                 .where(Passage.id.in_(ids))
             )
             places |= {passage: (reference, revision) for passage, reference, revision in session.execute(query)}
-        for brief, asked, knowledge_version, _ in stale:
+        for item in due:
+            brief = item.brief
             passages = [
-                {"passage_id": passage, "reference_id": places[passage][0], "revision_id": places[passage][1], "scores": scores}
+                {
+                    "passage_id": passage,
+                    "reference_id": places[passage][0],
+                    "revision_id": places[passage][1],
+                    "scores": scores,
+                }
                 for passage, scores in found[brief.id]
                 if passage in places
             ]
@@ -111,22 +147,14 @@ def _store(
             digest = content_hash(sorted((item["passage_id"], item["revision_id"]) for item in passages))
             same = session.scalar(select(Research).filter_by(brief_id=brief.id, content_hash=digest))
             if same is None:
-                row = {
-                    "id": new_id(),
-                    "brief_id": brief.id,
-                    "content_hash": digest,
-                    "query_hash": asked,
-                    "passages": passages,
-                    "knowledge_version": knowledge_version,
-                    "created_at": utc_now(),
-                }
+                row = {"id": new_id(), "brief_id": brief.id, "content_hash": digest, "query_hash": item.query_hash}
+                row |= {"passages": passages, "knowledge_version": item.knowledge_version, "created_at": utc_now()}
                 session.execute(insert(Research), [row])
                 research_id = str(row["id"])
             else:
-                same.knowledge_version, same.query_hash = knowledge_version, asked
+                same.knowledge_version, same.query_hash = item.knowledge_version, item.query_hash
                 research_id = same.id
-            changed = brief.research_id != research_id
             session.execute(update(Brief).filter_by(id=brief.id).values(research_id=research_id))
-            references = len({item["reference_id"] for item in passages})
-            frozen[brief.id] = Frozen(research_id, len(passages), references, changed)
+            references = len({passage["reference_id"] for passage in passages})
+            frozen[brief.id] = Frozen(research_id, len(passages), references, brief.research_id != research_id)
     return frozen

@@ -16,11 +16,13 @@ def normalised_hash(text: str) -> str:
     return sha256(" ".join(_words(text)).encode()).hexdigest()
 
 
-def collapse_near_duplicates(hits: Sequence[Hit], texts: Mapping[str, str], alike: float = _ALIKE) -> list[Hit]:
+def collapse_near_duplicates(
+    hits: Sequence[Hit], texts: Mapping[str, str], alike: float = _ALIKE
+) -> list[Hit]:
     """`hits` without those that say what a better one says already, in their order.
 
-    `texts` maps passage ids to passage texts; a hit without text is kept. Two passages are alike if their words
-    are equal, or if the sets of their words have a Jaccard similarity of at least `alike`.
+    `texts` maps passage ids to passage texts; a hit without text is kept. Two passages are alike if their
+    words are equal, or if the sets of their words have a Jaccard similarity of at least `alike`.
     """
     kept: list[Hit] = []
     hashes: set[str] = set()

@@ -7,9 +7,10 @@ marked only after the index took them, so a killed sync is finished by the next 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, func, select, update
 
 from cryptocontent.knowledge.embedding import open_embedder
 from cryptocontent.knowledge.index import Hit, IndexPoint, Mode, Query, collection_name, open_index
@@ -33,7 +34,10 @@ class SyncReport:
 
 
 def sync_index(
-    engine: Engine, settings: Settings, project_id: str, on_progress: Callable[[int, int], None] = lambda done, total: None
+    engine: Engine,
+    settings: Settings,
+    project_id: str,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SyncReport:
     """Embed what is new, remove what is no longer current, mend an index that lost points."""
     embedder = open_embedder(settings.embedding_model)
@@ -45,7 +49,9 @@ def sync_index(
             .where(Reference.project_id == project_id, Reference.status == "active")
         )
         wanted = set(session.scalars(current))
-        marked = set(session.scalars(select(Passage.id).filter_by(project_id=project_id, indexed_in=collection)))
+        marked = set(
+            session.scalars(select(Passage.id).filter_by(project_id=project_id, indexed_in=collection))
+        )
     with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
         if index.count(project_id) != len(marked):
             marked &= index.ids(project_id)
@@ -134,11 +140,14 @@ def search(engine: Engine, settings: Settings, query: Query, mode: Mode = "hybri
     with reading(engine) as session:
         for ids in batched([hit.passage_id for hit in hits], 500):
             found = session.execute(
-                select(Passage, Reference).join(Reference, Reference.id == Passage.reference_id).where(Passage.id.in_(ids))
+                select(Passage, Reference)
+                .join(Reference, Reference.id == Passage.reference_id)
+                .where(Passage.id.in_(ids))
             )
             rows |= {passage.id: (passage, reference) for passage, reference in found}
     kept = collapse_near_duplicates(
-        [hit for hit in hits if hit.passage_id in rows], {key: passage.text for key, (passage, _) in rows.items()}
+        [hit for hit in hits if hit.passage_id in rows],
+        {key: passage.text for key, (passage, _) in rows.items()},
     )
     return [_found(hit, *rows[hit.passage_id]) for hit in kept[: query.limit]]
 
@@ -164,5 +173,41 @@ def rank_documents(
     queries = [Query(text=text, project=project_id, limit=limit * 6) for text in texts]
     hits = search_index(settings, queries, mode)
     with reading(engine) as session:
-        names = dict(session.execute(select(Reference.id, Reference.external_id).filter_by(project_id=project_id)).all())
-    return [[names[reference] for reference in rank_references(found) if reference in names][:limit] for found in hits]
+        names = dict(
+            session.execute(
+                select(Reference.id, Reference.external_id).filter_by(project_id=project_id)
+            ).all()
+        )
+    return [
+        [names[reference] for reference in rank_references(found) if reference in names][:limit]
+        for found in hits
+    ]
+
+
+def reference_names(engine: Engine, project_id: str) -> dict[str, str]:
+    """The names by which people call a reference, each with its external id: the id itself, without its
+    suffix, and the file's name with and without suffix. Names that several references share are left out."""
+    with reading(engine) as session:
+        ids = list(session.scalars(select(Reference.external_id).filter_by(project_id=project_id)))
+    names: dict[str, str | None] = {}
+    for external_id in ids:
+        path = PurePosixPath(external_id)
+        for name in {external_id, str(path.with_suffix("")), path.name, path.stem}:
+            names[name] = None if name in names else external_id
+    return {name: external_id for name, external_id in names.items() if external_id is not None}
+
+
+def passage_counts(engine: Engine, settings: Settings, projects: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """For each project: passages in the index, passages that should be."""
+    embedder = open_embedder(settings.embedding_model)
+    with reading(engine) as session:
+        wanted = dict(
+            session.execute(
+                select(Reference.project_id, func.count(RevisionPassage.passage_id.distinct()))
+                .join(RevisionPassage, RevisionPassage.revision_id == Reference.revision_id)
+                .where(Reference.status == "active")
+                .group_by(Reference.project_id)
+            ).all()
+        )
+    with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
+        return {project: (index.count(project), wanted.get(project, 0)) for project in projects}

@@ -11,6 +11,7 @@ from typing import Any
 
 from dagster import (
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
@@ -20,7 +21,11 @@ from dagster import (
     SkipReason,
     sensor,
 )
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    WILL_RETRY_TAG,
+)
 from sqlalchemy import Engine, select, update
 
 from cryptocontent.assets import partitions
@@ -94,12 +99,19 @@ def set_running(engine: Engine, generation_id: str) -> None:
         session.execute(update(Generation).filter_by(id=generation_id, status="requested").values(status="running"))
 
 
-def settle(engine: Engine, instance: DagsterInstance, generation_id: str) -> str:
-    """Fail the briefs whose runs ended without saying so (killed too often, cancelled); returns the
-    generation's status."""
-    runs = instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
+def all_over(runs: Sequence[DagsterRun]) -> bool:
+    """Whether no run is under way, nor a retry about to start."""
+    retried = {run.parent_run_id for run in runs}
+    return all(
+        run.status in _ENDED and (run.tags.get(WILL_RETRY_TAG) != "true" or run.run_id in retried) for run in runs
+    )
+
+
+def settle(engine: Engine, generation_id: str, runs: Sequence[DagsterRun]) -> str:
+    """When all of the generation's runs are over, fail the briefs of those that ended without saying
+    what became of them (killed too often, cancelled). Returns the generation's status."""
     with writing(engine) as session:
-        if runs and all(run.status in _ENDED for run in runs):
+        if all_over(runs):
             waiting = session.scalars(
                 select(GenerationBrief.brief_id).filter_by(generation_id=generation_id, status="queued")
             ).all()
@@ -118,8 +130,8 @@ def generations(context: SensorEvaluationContext, platform: PlatformResource) ->
     engine = platform.engine
     with reading(engine) as session:
         open_ones = session.execute(
-            select(Generation.id, Generation.project_id, Generation.status)
-            .where(Generation.status.in_(("requested", "running")))
+            select(Generation.id, Generation.project_id)
+            .where(Generation.status.in_(("requested", "running")), Generation.runner == "dagster")
             .order_by(Generation.created_at)
         ).all()
     if not open_ones:
@@ -130,11 +142,15 @@ def generations(context: SensorEvaluationContext, platform: PlatformResource) ->
 
 def _requests(engine: Engine, instance: DagsterInstance, open_ones: Sequence[Any]) -> Iterator[RunRequest]:
     asked = 0
-    for generation_id, project_id, status in open_ones:
-        if status == "requested" and asked < _RUNS_PER_TICK:
-            requests = plan(engine, instance, generation_id)
+    for generation_id, project_id in open_ones:
+        requests = plan(engine, instance, generation_id)
+        runs = instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
+        if len(runs) >= len(requests):
+            if settle(engine, generation_id, runs) in ("done", "failed"):
+                yield RunRequest(f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name)
+        elif asked < _RUNS_PER_TICK:
+            # Asked for at every tick until all runs are there: should the daemon die between this tick
+            # and the submission of its runs, the next one asks again, and `run_key` drops the repeats.
             asked += len(requests)
             yield from requests
             set_running(engine, generation_id)
-        elif status == "running" and settle(engine, instance, generation_id) in ("done", "failed"):
-            yield RunRequest(f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name)

@@ -277,13 +277,15 @@ class Finding(Base):
 
 
 class Generation(Base):
-    """One request to take briefs through the pipeline."""
+    """One request to take briefs through the pipeline. `runner`: `dagster` when the daemon's sensor
+    starts its runs, `local` when the process that asked carries it out."""
 
     __tablename__ = "generations"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_id)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
     # requested | running | done | failed
     status: Mapped[str] = mapped_column(String(20), default="requested", index=True)
+    runner: Mapped[str] = mapped_column(String(10), default="dagster")
     requested_by: Mapped[str] = mapped_column(String(200))
     batch_size: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 
@@ -44,14 +43,15 @@ class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
             "pk": "pk_%(table_name)s",
         }
     )
+    # JSON, not JSONB: what was written comes back as it was, keys in order.
     type_annotation_map = {
         datetime: UtcDateTime,
-        dict[str, Any]: JSON().with_variant(JSONB, "postgresql"),
-        list[str]: JSON().with_variant(JSONB, "postgresql"),
-        list[dict[str, Any]]: JSON().with_variant(JSONB, "postgresql"),
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        list[dict[str, Any]]: JSON,
     }

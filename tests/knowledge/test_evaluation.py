@@ -47,7 +47,14 @@ def test_near_duplicates_collapse_to_the_best_hit() -> None:
         "g": "***",
     }
     hits = [Hit(key, "r" + key, 1 - n / 10) for n, key in enumerate([*texts, "unknown"])]
-    assert [h.passage_id for h in collapse_near_duplicates(hits, texts)] == ["a", "c", "e", "f", "g", "unknown"]
+    assert [h.passage_id for h in collapse_near_duplicates(hits, texts)] == [
+        "a",
+        "c",
+        "e",
+        "f",
+        "g",
+        "unknown",
+    ]
     assert normalised_hash(texts["a"]) == normalised_hash(texts["b"]) != normalised_hash(texts["c"])
 
 

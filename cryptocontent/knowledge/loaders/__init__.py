@@ -6,6 +6,7 @@ and live in `load`.
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,8 @@ def load(path: Path, max_bytes: int, root: Path | None = None) -> LoadedDocument
     """Read the document at `path`; `root` is the imported folder (by default the file's own).
 
     Images that the document names are read only from inside `root`. Raises UnreadableDocument, and nothing
-    else, for a file that is missing, unsupported, larger than `max_bytes`, broken, empty or binary in disguise.
+    else, for a file that is missing, unsupported, larger than `max_bytes`, broken, empty or binary in
+    disguise.
     """
     loader = LOADERS.get(path.suffix.lower())
     if loader is None:
@@ -103,8 +105,10 @@ def _metadata(raw: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
 def _first_heading(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt("commonmark").parse(markdown) if re.search(r"^#\s|^=+$", markdown, re.MULTILINE) else []
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    tokens = (
+        MarkdownIt("commonmark").parse(markdown) if re.search(r"^#\s|^=+$", markdown, re.MULTILINE) else []
+    )
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.tag == "h1":
             return "".join(c.content for c in inline.children or [] if c.type in ("text", "code_inline"))
     return ""

@@ -135,7 +135,9 @@ _SIGNATURES: Final = (
     (b"SQLite format 3", "an SQLite database"),
 )
 # charset-normalizer takes short Western text for cp1250, where the same bytes are Central European letters
-_WESTERN: Final = frozenset("àâäáãåçéèêëíîïñóôöõúûüÿœæßÀÂÄÁÅÇÉÈÊËÍÎÏÑÓÔÖÚÛÜŒÆ€£¥$©®™°±·×«»…–—•“”‘’§¡½¼²³\u00a0")
+_WESTERN: Final = frozenset(
+    "àâäáãåçéèêëíîïñóôöõúûüÿœæßÀÂÄÁÅÇÉÈÊËÍÎÏÑÓÔÖÚÛÜŒÆ€£¥$©®™°±·×«»…–—•“”‘’§¡½¼²³\u00a0"
+)
 _ENCODINGS: Final = [
     *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"),
     *("shift_jis", "cp932", "euc_jp", "gb18030", "big5", "euc_kr"),
@@ -146,7 +148,7 @@ _CHARSET = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)"
 
 
 def decode(source: SourceFile, *, declared: bool = False) -> str:
-    """The text of a file in whatever encoding it is; `declared`: believe a charset that its head names (HTML).
+    """The text of a file in whatever encoding; `declared`: believe a charset that its head names (HTML).
 
     Raises UnreadableDocument for empty files and for binary ones that only carry a text suffix.
     """
@@ -176,7 +178,9 @@ def _decoded(data: bytes, declared: bool) -> str | None:
         western = _try(data, "cp1252")
         if western is not None:
             foreign = [c for c in western if not c.isascii()]
-            if len(foreign) < len(western) * 0.12 and _WESTERN.issuperset(foreign):
+            letters = sum(map(str.isalpha, western))
+            # a text in another script is nearly all "foreign" letters, a Western one has a few
+            if sum(map(str.isalpha, foreign)) < letters * 0.15 and _WESTERN.issuperset(foreign):
                 return western
     import logging
 

@@ -5,14 +5,28 @@ from typing import Any
 
 from cryptocontent.knowledge.loaders.document import Parsed, SourceFile, decode
 
-_BOILERPLATE = ("script", "style", "noscript", "template", "nav", "header", "footer", "aside", "form", "svg", "iframe")
+_BOILERPLATE = (
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "nav",
+    "header",
+    "footer",
+    "aside",
+    "form",
+    "svg",
+    "iframe",
+)
 
 
 def parse(source: SourceFile) -> Parsed:
     """Read an HTML file: trafilatura's main text, or the whole body where that finds less than half of it."""
     import trafilatura
 
-    page = re.sub(r"\A\s*<\?xml[^>]*\?>", "", decode(source, declared=True))  # lxml refuses declared encodings
+    page = re.sub(
+        r"\A\s*<\?xml[^>]*\?>", "", decode(source, declared=True)
+    )  # lxml refuses declared encodings
     main = trafilatura.bare_extraction(
         page,
         output_format="markdown",

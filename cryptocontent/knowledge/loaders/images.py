@@ -1,4 +1,4 @@
-"""Images of a document: where their bytes come from, whether they are images at all, their name in the Markdown."""
+"""Images of a document: where their bytes come from, and whether they are images at all."""
 
 import base64
 import binascii
@@ -33,7 +33,7 @@ class ImageCollector:
         return list(self._images.values())
 
     def resolve(self, reference: str, alt: str) -> str | None:
-        """`image:<sha256>` for a usable image, the address itself for one on the web, else None (see warnings)."""
+        """`image:<sha256>` of a usable image, the address of one on the web, else None (see warnings)."""
         if re.match(r"https?://", reference, re.IGNORECASE):
             return reference  # not fetched here: the network is none of a loader's business
         if reference not in self._resolved:
@@ -68,7 +68,7 @@ class ImageCollector:
         return path.name, path.read_bytes()
 
     def _inside_root(self, relative: str) -> Path:
-        """The file that `relative` names. Raises ValueError unless it is a file inside the imported folder."""
+        """The file that `relative` names. Raises ValueError unless it lies inside the imported folder."""
         root = self._source.root.resolve()
         try:
             # a leading slash means the site's root in web pages: here, the imported folder

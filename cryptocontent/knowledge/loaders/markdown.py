@@ -13,6 +13,7 @@ def parse(source: SourceFile) -> Parsed:
     """Read a Markdown file; broken front matter is reported as a warning and does not lose the text."""
     import frontmatter
     import yaml
+    from frontmatter.default_handlers import YAMLHandler
 
     text = decode(source).replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     block = _FRONT_MATTER.match(text)
@@ -21,7 +22,7 @@ def parse(source: SourceFile) -> Parsed:
     body = text
     if block and block.end() <= _MAX_FRONT_MATTER:
         try:
-            metadata, _ = frontmatter.parse(block[0], handler=frontmatter.YAMLHandler())
+            metadata, _ = frontmatter.parse(block[0], handler=YAMLHandler())
             # two thematic breaks around prose are no front matter; an empty one is
             if metadata or not (block[1] or "").strip():
                 body = text[block.end() :]

@@ -1,6 +1,7 @@
 """PDF: text in reading order, its lines joined to paragraphs, headings told by their font size."""
 
 import io
+import itertools
 import logging
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ _HEADING_RATIO: Final = 1.15  # times the size that most characters have
 _GAP_RATIO: Final = 1.35  # times the usual distance of two lines
 _MAX_PAGES: Final = 2_000
 _BULLET = re.compile(r"^\s*[•‣▪●◦–]\s+")
+_PAGE_NUMBER = re.compile(r"(?:page\s+)?\d{1,4}(?:\s*(?:/|of)\s*\d{1,4})?", re.IGNORECASE)
 _NEW_ITEM = re.compile(r"^(?:- |\d{1,3}[.)]\s)")
 
 
@@ -79,13 +81,15 @@ def _drop_running_lines(pages: list[list[_Line]]) -> None:
     def shape(line: _Line) -> str:
         return re.sub(r"\d+", "0", line.text)
 
-    counts = Counter(shape(line) for page in pages for line in {id(x): x for x in (*page[:1], *page[-1:])}.values())
+    counts = Counter(found for page in pages for found in {shape(line) for line in (*page[:1], *page[-1:])})
     for page in pages:
         for index in (-1, 0):
             if not page:
                 continue
-            repeated = len(pages) >= 3 and counts[shape(page[index])] > len(pages) / 2
-            if repeated or re.fullmatch(r"(?:page\s+)?\d{1,4}(?:\s*(?:/|of)\s*\d{1,4})?", page[index].text, re.IGNORECASE):
+            text = page[index].text
+            # the end of a sentence may return by chance ("... read."); a running head is no sentence
+            repeated = counts[shape(page[index])] > len(pages) / 2 and not text.endswith(".")
+            if (repeated and len(pages) >= 3) or _PAGE_NUMBER.fullmatch(text):
                 page.pop(index)
 
 
@@ -99,7 +103,7 @@ def _markdown(pages: list[list[_Line]], shown: list[list[str]]) -> str:
     gaps = Counter(
         round(a.y - b.y, 1)
         for page in pages
-        for a, b in zip(page, page[1:], strict=False)
+        for a, b in itertools.pairwise(page)
         if a.size == b.size == body and a.y > b.y
     )
     usual = min((gap for gap, _ in gaps.most_common(2)), default=0.0)
@@ -112,12 +116,19 @@ def _markdown(pages: list[list[_Line]], shown: list[list[str]]) -> str:
             heading = line.size in sizes and len(line.text) <= 150 and re.search(r"[^\W\d_]", line.text)
             text = _BULLET.sub("- ", line.text)
             if heading:
-                same = previous is not None and previous.size == line.size and blocks and blocks[-1].startswith("#")
+                same = (
+                    previous is not None
+                    and previous.size == line.size
+                    and blocks
+                    and blocks[-1].startswith("#")
+                )
                 if same and previous is not None and 0 < previous.y - line.y < line.size * 1.6:
                     blocks[-1] += " " + text  # a heading over two lines
                 else:
                     blocks.append("#" * min(sizes.index(line.size) + 1, 6) + " " + text)
-            elif previous is not None and blocks and _continues(previous, line, text, blocks[-1], usual, width):
+            elif (
+                previous is not None and blocks and _continues(previous, line, text, blocks[-1], usual, width)
+            ):
                 blocks[-1] = _join(blocks[-1], text)
             else:
                 blocks.append(re.sub(r"^(#+ |>|\+ |\* )", r"\\\1", text))

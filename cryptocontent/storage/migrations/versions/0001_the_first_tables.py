@@ -5,7 +5,7 @@ from sqlalchemy import Text
 
 import cryptocontent.storage.types
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
 revision = '0001'
 down_revision = None
 branch_labels = None
@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_table('projects',
     sa.Column('id', sa.String(length=40), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('folders', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('folders', sa.JSON(), nullable=False),
     sa.Column('knowledge_version', sa.Integer(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_projects'))
@@ -29,7 +29,7 @@ def upgrade() -> None:
     sa.Column('actor', sa.String(length=200), nullable=False),
     sa.Column('action', sa.String(length=60), nullable=False),
     sa.Column('subject', sa.String(length=200), nullable=False),
-    sa.Column('data', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('data', sa.JSON(), nullable=False),
     sa.Column('previous_hash', sa.String(length=64), nullable=False),
     sa.Column('hash', sa.String(length=64), nullable=False),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_audit_entries_project_id')),
@@ -46,6 +46,7 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=64), nullable=False),
     sa.Column('project_id', sa.String(length=40), nullable=False),
     sa.Column('status', sa.String(length=20), nullable=False),
+    sa.Column('runner', sa.String(length=10), nullable=False),
     sa.Column('requested_by', sa.String(length=200), nullable=False),
     sa.Column('batch_size', sa.Integer(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
@@ -76,7 +77,7 @@ def upgrade() -> None:
     sa.Column('url', sa.String(length=2000), nullable=True),
     sa.Column('licence', sa.String(length=200), nullable=True),
     sa.Column('author', sa.String(length=200), nullable=True),
-    sa.Column('tags', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
     sa.Column('published_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=True),
     sa.Column('status', sa.String(length=20), nullable=False),
     sa.Column('revision_id', sa.String(length=32), nullable=True),
@@ -84,7 +85,7 @@ def upgrade() -> None:
     sa.Column('updated_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_references_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_references')),
-    sa.UniqueConstraint('project_id', 'source', 'external_id', name=op.f('uq_references_project_id'))
+    sa.UniqueConstraint('project_id', 'source', 'external_id', name=op.f('uq_references_project_id_source_external_id'))
     )
     with op.batch_alter_table('references', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_references_project_id'), ['project_id'], unique=False)
@@ -96,13 +97,13 @@ def upgrade() -> None:
     sa.Column('version_id', sa.String(length=32), nullable=True),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_templates_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_templates')),
-    sa.UniqueConstraint('project_id', 'name', name=op.f('uq_templates_project_id'))
+    sa.UniqueConstraint('project_id', 'name', name=op.f('uq_templates_project_id_name'))
     )
     op.create_table('passages',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=40), nullable=False),
     sa.Column('reference_id', sa.String(length=32), nullable=False),
-    sa.Column('heading_path', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('heading_path', sa.JSON(), nullable=False),
     sa.Column('kind', sa.String(length=10), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('text_hash', sa.String(length=64), nullable=False),
@@ -122,11 +123,11 @@ def upgrade() -> None:
     sa.Column('content_hash', sa.String(length=64), nullable=False),
     sa.Column('media_type', sa.String(length=100), nullable=False),
     sa.Column('markdown', sa.Text(), nullable=False),
-    sa.Column('details', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('details', sa.JSON(), nullable=False),
     sa.Column('fetched_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['reference_id'], ['references.id'], name=op.f('fk_reference_revisions_reference_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_reference_revisions')),
-    sa.UniqueConstraint('reference_id', 'number', name=op.f('uq_reference_revisions_reference_id'))
+    sa.UniqueConstraint('reference_id', 'number', name=op.f('uq_reference_revisions_reference_id_number'))
     )
     with op.batch_alter_table('reference_revisions', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_reference_revisions_reference_id'), ['reference_id'], unique=False)
@@ -136,19 +137,19 @@ def upgrade() -> None:
     sa.Column('template_id', sa.String(length=32), nullable=False),
     sa.Column('number', sa.Integer(), nullable=False),
     sa.Column('content_hash', sa.String(length=64), nullable=False),
-    sa.Column('spec', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('spec', sa.JSON(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['template_id'], ['templates.id'], name=op.f('fk_template_versions_template_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_template_versions')),
-    sa.UniqueConstraint('template_id', 'number', name=op.f('uq_template_versions_template_id'))
+    sa.UniqueConstraint('template_id', 'number', name=op.f('uq_template_versions_template_id_number'))
     )
     op.create_table('briefs',
     sa.Column('id', sa.String(length=120), nullable=False),
     sa.Column('project_id', sa.String(length=40), nullable=False),
     sa.Column('template_version_id', sa.String(length=32), nullable=False),
     sa.Column('title', sa.String(length=300), nullable=False),
-    sa.Column('variables', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
-    sa.Column('keywords', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('variables', sa.JSON(), nullable=False),
+    sa.Column('keywords', sa.JSON(), nullable=False),
     sa.Column('due_date', sa.Date(), nullable=True),
     sa.Column('priority', sa.String(length=10), nullable=False),
     sa.Column('origin', sa.String(length=40), nullable=False),
@@ -198,7 +199,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_articles_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_articles')),
     sa.UniqueConstraint('brief_id', name=op.f('uq_articles_brief_id')),
-    sa.UniqueConstraint('project_id', 'slug', name=op.f('uq_articles_project_id'))
+    sa.UniqueConstraint('project_id', 'slug', name=op.f('uq_articles_project_id_slug'))
     )
     with op.batch_alter_table('articles', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_articles_project_id'), ['project_id'], unique=False)
@@ -228,12 +229,12 @@ def upgrade() -> None:
     sa.Column('brief_id', sa.String(length=120), nullable=False),
     sa.Column('content_hash', sa.String(length=64), nullable=False),
     sa.Column('query_hash', sa.String(length=64), nullable=False),
-    sa.Column('passages', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('passages', sa.JSON(), nullable=False),
     sa.Column('knowledge_version', sa.Integer(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['brief_id'], ['briefs.id'], name=op.f('fk_research_brief_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_research')),
-    sa.UniqueConstraint('brief_id', 'content_hash', name=op.f('uq_research_brief_id'))
+    sa.UniqueConstraint('brief_id', 'content_hash', name=op.f('uq_research_brief_id_content_hash'))
     )
     op.create_table('stage_results',
     sa.Column('key', sa.String(length=64), nullable=False),
@@ -263,13 +264,13 @@ def upgrade() -> None:
     sa.Column('title', sa.String(length=300), nullable=False),
     sa.Column('markdown', sa.Text(), nullable=False),
     sa.Column('content_hash', sa.String(length=64), nullable=False),
-    sa.Column('details', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
-    sa.Column('provenance', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('details', sa.JSON(), nullable=False),
+    sa.Column('provenance', sa.JSON(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['article_id'], ['articles.id'], name=op.f('fk_versions_article_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_versions')),
-    sa.UniqueConstraint('article_id', 'number', name=op.f('uq_versions_article_id')),
-    sa.UniqueConstraint('article_id', 'stage_key', name=op.f('uq_versions_article_id'))
+    sa.UniqueConstraint('article_id', 'number', name=op.f('uq_versions_article_id_number')),
+    sa.UniqueConstraint('article_id', 'stage_key', name=op.f('uq_versions_article_id_stage_key'))
     )
     with op.batch_alter_table('versions', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_versions_article_id'), ['article_id'], unique=False)
@@ -299,7 +300,7 @@ def upgrade() -> None:
     sa.Column('excerpt', sa.Text(), nullable=False),
     sa.Column('start', sa.Integer(), nullable=True),
     sa.Column('end', sa.Integer(), nullable=True),
-    sa.Column('evidence', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('evidence', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['version_id'], ['versions.id'], name=op.f('fk_findings_version_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_findings'))
     )
@@ -313,7 +314,7 @@ def upgrade() -> None:
     sa.Column('author', sa.String(length=200), nullable=False),
     sa.Column('kind', sa.String(length=20), nullable=False),
     sa.Column('body', sa.Text(), nullable=False),
-    sa.Column('data', sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), 'postgresql'), nullable=False),
+    sa.Column('data', sa.JSON(), nullable=False),
     sa.Column('created_at', cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['article_id'], ['articles.id'], name=op.f('fk_messages_article_id')),
     sa.ForeignKeyConstraint(['version_id'], ['versions.id'], name=op.f('fk_messages_version_id')),

@@ -1,0 +1,330 @@
+"""The editor: repetitions, tone, paragraphs and lengths of a draft. Every change is a typed edit."""
+
+from dataclasses import replace
+
+from cryptocontent.agents.arrange import NEAR_DUPLICATE
+from cryptocontent.agents.drafts import Edits, counted, enumeration, references_of, section_of, with_body
+from cryptocontent.agents.lexicon import phrases
+from cryptocontent.agents.prose import opens_dangling, without_code, without_connective
+from cryptocontent.agents.work import Work
+from cryptocontent.content.documents import (
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    Sentence,
+    Verbatim,
+    body_words,
+    parse,
+    without_empty,
+)
+from cryptocontent.content.text import jaccard, normalized, shingles, word_count, words
+
+VERSION = "1"
+
+LONGEST_PARAGRAPH = 110
+_LEAST_COMPARED = 5  # shorter sentences may look alike by chance
+_TOLD = {
+    "tone.promotion": "promotional {}",
+    "redundancy.repeated": "repeated {}",
+    "coherence.dangling": "dangling {}",
+}
+
+
+async def rules(work: Work) -> Work:
+    """Edit the draft by rules; never below the outline's least length."""
+    return _Desk(work).edit()
+
+
+class _Desk:
+    """One draft on the editor's desk."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.outline = work.brief.outline
+        self.blocks: list[Block] = parse(work.draft.body)
+        self.edits = Edits("editor")
+        self.words = body_words(self.blocks)
+        self.kept = 0
+
+    def edit(self) -> Work:
+        before = self.words
+        self._headings()
+        self._tone()
+        self._repetitions()
+        self._openings()
+        self._lengths()
+        self.blocks = without_empty(self.blocks)
+        self._merge_singles()
+        self._split_long()
+        self.blocks = _without_bare_headings(self.blocks, self.edits)
+        summary = self._summary(before)
+        data = {"words_before": before, "words_after": body_words(self.blocks), "kept_for_length": self.kept}
+        return with_body(self.work, self.blocks, self.edits.messages(summary, data))
+
+    def _summary(self, before: int) -> str:
+        counts = self.edits.counts()
+        removed = [
+            counted(counts[rule], kind.format("sentence")) for rule, kind in _TOLD.items() if counts[rule]
+        ]
+        done = [f"removed {enumeration(removed)}"] if removed else []
+        if cut := counts["length.section"] + counts["length.article"]:
+            done.append(f"cut {counted(cut, 'sentence')} to keep to the length")
+        if counts["coherence.connective"]:
+            done.append(f"dropped {counted(counts['coherence.connective'], 'leading connective')}")
+        if counts["structure.merged"]:
+            done.append(f"merged {counted(counts['structure.merged'], 'short paragraph')}")
+        if counts["structure.split"]:
+            done.append(f"split {counted(counts['structure.split'], 'long paragraph')}")
+        if changed := counts["structure.heading"] + counts["structure.empty"]:
+            done.append(f"put {counted(changed, 'heading')} right")
+        text = enumeration(done)
+        text = (
+            text[0].upper() + text[1:]
+            if text
+            else "Checked for repetition, tone, openings and lengths: nothing to change"
+        )
+        kept = (
+            f"; kept {counted(self.kept, 'weak sentence')}, or the article would be too short"
+            if self.kept
+            else ""
+        )
+        after = body_words(self.blocks)
+        return f"{text}{kept}. {after} words" + (f" (before: {before})." if after != before else ".")
+
+    def _may_lose(self, sentence: Sentence) -> bool:
+        """Whether the article stays long enough without the sentence."""
+        if self.words - word_count(sentence.text) < self.outline.words.min:
+            self.kept += 1
+            return False
+        return True
+
+    def _keep_only(self, place: int, kept: list[Sentence]) -> None:
+        paragraph = self.blocks[place]
+        assert isinstance(paragraph, Paragraph)
+        self.words += sum(word_count(one.text) for one in kept) - sum(
+            word_count(one.text) for one in paragraph.sentences
+        )
+        self.blocks[place] = replace(paragraph, sentences=tuple(kept))
+
+    def _headings(self) -> None:
+        """The outline's wording, no final punctuation."""
+        wanted = {
+            section.heading.casefold().rstrip(".:; "): section.heading for section in self.outline.sections
+        }
+        for place, block in enumerate(self.blocks):
+            if isinstance(block, Heading):
+                text = wanted.get(block.text.casefold().rstrip(".:; "), block.text.rstrip(".:; "))
+                if text and text != block.text:
+                    self.edits.add("structure.heading", block.text, text, "headings follow the outline")
+                    self.blocks[place] = replace(block, text=text)
+
+    def _tone(self) -> None:
+        hype = phrases("hype", "phrases")
+        for place, block in enumerate(self.blocks):
+            if not isinstance(block, Paragraph):
+                continue
+            kept = []
+            for sentence in block.sentences:
+                found = hype.search(without_code(sentence.text))
+                if found and self._may_lose(sentence):
+                    self.words -= word_count(sentence.text)
+                    reason = f"“{found[0]}” is promotion; the tone is {self.outline.tone}"
+                    self.edits.add("tone.promotion", sentence.text, "", reason)
+                else:
+                    kept.append(sentence)
+            self.blocks[place] = replace(block, sentences=tuple(kept))
+
+    def _repetitions(self) -> None:
+        """Of sentences that say the same, the first stays."""
+        seen: list[tuple[frozenset[str], str, str]] = []
+        for place, block in enumerate(self.blocks):
+            if not isinstance(block, Paragraph):
+                continue
+            kept = []
+            for sentence in block.sentences:
+                tokens, plain = shingles(words(sentence.text)), normalized(sentence.text).rstrip(".!? ")
+                first = next((text for bag, other, text in seen if _alike(tokens, plain, bag, other)), None)
+                if first is not None and self._may_lose(sentence):
+                    self.words -= word_count(sentence.text)
+                    self.edits.add(
+                        "redundancy.repeated", sentence.text, "", f"the article says already: “{first}”"
+                    )
+                    continue
+                kept.append(sentence)
+                if len(tokens) >= _LEAST_COMPARED:
+                    seen.append((tokens, plain, sentence.text))
+            self.blocks[place] = replace(block, sentences=tuple(kept))
+
+    def _openings(self) -> None:
+        """No paragraph opens with what points back at nothing."""
+        for place, block in enumerate(self.blocks):
+            if not isinstance(block, Paragraph) or block.bullet:
+                continue
+            kept = list(block.sentences)
+            while kept and kept[0].citations and opens_dangling(kept[0].text):
+                first = kept[0]
+                shorter = without_connective(first.text)
+                if shorter != first.text and not opens_dangling(shorter):
+                    self.edits.add(
+                        "coherence.connective",
+                        first.text,
+                        shorter,
+                        "a paragraph can't open with a connective",
+                    )
+                    kept[0] = replace(first, text=shorter)
+                elif self._joins_previous(place, first):
+                    self._move_up(place, kept)
+                    kept = []
+                elif self._may_lose(first):
+                    self.words -= word_count(first.text)
+                    self.edits.add(
+                        "coherence.dangling", first.text, "", "it points back at something that is not there"
+                    )
+                    kept = kept[1:]
+                else:
+                    break
+            self.blocks[place] = replace(block, sentences=tuple(kept))
+
+    def _joins_previous(self, place: int, first: Sentence) -> bool:
+        before = self.blocks[place - 1] if place else None
+        if not isinstance(before, Paragraph) or before.bullet or not before.sentences:
+            return False
+        return bool(set(before.sentences[-1].citations) & set(first.citations))
+
+    def _move_up(self, place: int, sentences: list[Sentence]) -> None:
+        before = self.blocks[place - 1]
+        assert isinstance(before, Paragraph)
+        self.edits.add(
+            "structure.merged",
+            sentences[0].text,
+            sentences[0].text,
+            "it goes on from the paragraph before it",
+        )
+        self.blocks[place - 1] = replace(before, sentences=(*before.sentences, *sentences))
+
+    def _lengths(self) -> None:
+        """No section and no article longer than the outline allows: the least relevant sentences go."""
+        sections = {
+            section.heading: (number, section) for number, section in enumerate(self.outline.sections, 1)
+        }
+        places = section_of(self.blocks)
+        for start in sorted(set(places) - {-1}):
+            heading = self.blocks[start]
+            found = sections.get(heading.text) if isinstance(heading, Heading) else None
+            if found:
+                own = [place for place in range(len(places)) if places[place] == start]
+                # a quarter more than asked does no harm; what is longer unbalances the article
+                self._cut(
+                    own, found[0], round(found[1].words.max * 1.25), "length.section", f"“{found[1].heading}”"
+                )
+        self._cut(list(range(len(self.blocks))), 0, self.outline.words.max, "length.article", "the article")
+
+    def _cut(self, places: list[int], index: int, most: int, rule: str, what: str) -> None:
+        while (total := body_words([self.blocks[place] for place in places])) > most:
+            last = []
+            for place in places:
+                block = self.blocks[place]
+                if isinstance(block, Paragraph) and block.sentences:
+                    last.append((self._relevance(block.sentences[-1], index), -place, block.sentences[-1]))
+            if not last:
+                return
+            _, place, sentence = min(last, key=lambda entry: entry[:2])
+            if not self._may_lose(sentence):
+                return
+            block = self.blocks[-place]
+            assert isinstance(block, Paragraph)
+            self._keep_only(-place, list(block.sentences[:-1]))
+            self.edits.add(
+                rule,
+                sentence.text,
+                "",
+                f"{what} had {total} words, {most} are allowed; this is its least relevant sentence",
+            )
+
+    def _relevance(self, sentence: Sentence, index: int) -> float:
+        scores = [passage.scores for number in sentence.citations if (passage := self.work.passage(number))]
+        return max((one[index] for one in scores if index < len(one)), default=0.0)
+
+    def _merge_singles(self) -> None:
+        """A paragraph of one sentence joins its neighbour from the same source."""
+        place = 0
+        while place < len(self.blocks):
+            block = self.blocks[place]
+            if isinstance(block, Paragraph) and len(block.sentences) == 1 and not block.bullet:
+                for other in (place - 1, place + 1):
+                    if self._mergeable(block, other):
+                        first, second = sorted((place, other))
+                        merged = self._joined(first, second)
+                        reason = "a single sentence is no paragraph; its neighbour has the same source"
+                        self.edits.add(
+                            "structure.merged", block.sentences[0].text, block.sentences[0].text, reason
+                        )
+                        self.blocks[first : second + 1] = [merged]
+                        place = first
+                        break
+            place += 1
+
+    def _mergeable(self, block: Paragraph, other: int) -> bool:
+        neighbour = self.blocks[other] if 0 <= other < len(self.blocks) else None
+        if not isinstance(neighbour, Paragraph) or neighbour.bullet or not neighbour.sentences:
+            return False
+        total = body_words([block, neighbour])
+        same = references_of(self.work, block) & references_of(self.work, neighbour)
+        return bool(same) and total <= LONGEST_PARAGRAPH
+
+    def _joined(self, first: int, second: int) -> Paragraph:
+        left, right = self.blocks[first], self.blocks[second]
+        assert isinstance(left, Paragraph) and isinstance(right, Paragraph)
+        return replace(left, sentences=(*left.sentences, *right.sentences))
+
+    def _split_long(self) -> None:
+        result: list[Block] = []
+        queue = list(self.blocks)
+        while queue:
+            block = queue.pop(0)
+            at = _split_place(block) if isinstance(block, Paragraph) and not block.bullet else 0
+            if at and isinstance(block, Paragraph):
+                text = block.sentences[at].text
+                self.edits.add(
+                    "structure.split",
+                    text,
+                    text,
+                    f"the paragraph had {body_words([block])} words; a new one begins here",
+                )
+                result.append(replace(block, sentences=block.sentences[:at]))
+                queue.insert(0, replace(block, sentences=block.sentences[at:]))
+            else:
+                result.append(block)
+        self.blocks = result
+
+
+def _alike(tokens: frozenset[str], plain: str, bag: frozenset[str], other: str) -> bool:
+    if len(tokens) < _LEAST_COMPARED:
+        return False
+    # a cheap bound first: the intersection is not larger than the smaller set
+    small, large = sorted((len(tokens), len(bag)))
+    return (
+        plain in other
+        or other in plain
+        or (small >= NEAR_DUPLICATE * large and jaccard(tokens, bag) >= NEAR_DUPLICATE)
+    )
+
+
+def _split_place(paragraph: Paragraph) -> int:
+    """Where a paragraph that is too long is cut: near its middle, before a sentence that can open one."""
+    lengths = [word_count(sentence.text) for sentence in paragraph.sentences]
+    total = sum(lengths)
+    if total <= LONGEST_PARAGRAPH or len(lengths) < 4:
+        return 0
+    places = [at for at in range(2, len(lengths) - 1) if not opens_dangling(paragraph.sentences[at].text)]
+    return min(places, key=lambda at: abs(2 * sum(lengths[:at]) - total), default=0)
+
+
+def _without_bare_headings(blocks: list[Block], edits: Edits) -> list[Block]:
+    kept = without_empty(blocks)
+    full = [block for block in kept if isinstance(block, Paragraph | Figure | Verbatim)]
+    for block in blocks:
+        if isinstance(block, Heading) and block not in kept:
+            edits.add("structure.empty", block.text, "", "nothing stands under it")
+    return kept if full else blocks

@@ -1,0 +1,223 @@
+"""The SEO editor: what search engines are told of the article, and how well it can be read and found."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from cryptocontent.agents.drafts import counted
+from cryptocontent.agents.lexicon import word_set
+from cryptocontent.agents.ranking import GENERIC
+from cryptocontent.agents.readability import readability
+from cryptocontent.agents.work import SeoPackage, Work, WorkFinding, WorkMessage
+from cryptocontent.content.documents import (
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    body_words,
+    cited_numbers,
+    parse,
+    paragraphs,
+)
+from cryptocontent.content.text import slugify, words
+
+VERSION = "1"
+
+TITLE_MOST, DESCRIPTION_LEAST, DESCRIPTION_MOST, KEYWORDS_MOST = 60, 70, 155, 10
+_HARD_TO_READ = 30.0
+_PHRASE_END = re.compile(r"[.,;:!?()\[\]\"“”]|\s[-–—]\s|`[^`]*`")
+
+
+async def rules(work: Work) -> Work:
+    """Make the SEO package by rules; the body stays as it is."""
+    blocks = parse(work.draft.body)
+    sentences = [sentence.text for paragraph in paragraphs(blocks) for sentence in paragraph.sentences]
+    lead = _lead(blocks)
+    title = short_title(work.draft.title)
+    description = describe(lead or sentences)
+    keywords = _keywords(work, sentences)
+    total = body_words(blocks)
+    metrics = {
+        "words": float(total),
+        "citations": float(len(cited_numbers(work.draft.body))),
+        **readability(sentences),
+    }
+    package = SeoPackage(
+        title=title,
+        description=description,
+        slug=slugify(title),
+        keywords=keywords,
+        json_ld=_json_ld(work, blocks, description, keywords, total),
+    )
+    findings = _findings(work, blocks, package, lead, metrics)
+    told = [
+        WorkMessage(author="seo", kind="finding", body=one.message, data=one.model_dump()) for one in findings
+    ]
+    summary = WorkMessage(
+        author="seo",
+        kind="summary",
+        body=f"Title of {len(title)} characters, description of {len(description)}, {counted(len(keywords), 'keyword')} "
+        f"({', '.join(keywords[:4])}…); reading ease {metrics['flesch_reading_ease']}, grade "
+        f"{metrics['flesch_kincaid_grade']}; {counted(len(findings), 'finding')}. The text is unchanged.",
+        data={"metrics": metrics, "slug": package.slug},
+    )
+    return work.model_copy(
+        update={
+            "seo": package,
+            "findings": (*work.findings, *findings),
+            "messages": (*work.messages, *told, summary),
+            "metrics": {**work.metrics, **metrics},
+        }
+    )
+
+
+def _lead(blocks: list[Block]) -> list[str]:
+    found: list[str] = []
+    for block in blocks:
+        if isinstance(block, Heading):
+            break
+        if isinstance(block, Paragraph):
+            found += [sentence.text for sentence in block.sentences]
+    return found
+
+
+def short_title(title: str) -> str:
+    """The title in at most 60 characters, cut at a sentence part or a word's end."""
+    title = " ".join(title.split())
+    if len(title) <= TITLE_MOST:
+        return title
+    for mark in (": ", " – ", " — ", ", "):
+        head = title[: TITLE_MOST + 1].rpartition(mark)[0]
+        if len(head) >= 25:
+            return head
+    return _cut(title, TITLE_MOST)
+
+
+def _cut(text: str, limit: int) -> str:
+    """Whole words of the text, without a dangling small word at the end."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit + 1].rsplit(" ", 1)[0] if " " in text[: limit + 1] else text[:limit]
+    parts = kept.rstrip(" ,;:–—-(").split()
+    while len(parts) > 1 and parts[-1].casefold() in GENERIC:
+        parts.pop()
+    return " ".join(parts).rstrip(" ,;:–—-(")
+
+
+def describe(sentences: list[str]) -> str:
+    """A description of 70 to 155 characters: whole sentences if they fit, else whole words and `…`."""
+    plain = [" ".join(sentence.replace("`", "").replace("*", "").split()) for sentence in sentences]
+    text = ""
+    for sentence in plain:
+        longer = f"{text} {sentence}".strip()
+        if len(longer) > DESCRIPTION_MOST:
+            break
+        text = longer
+    if len(text) >= DESCRIPTION_LEAST or not plain:
+        return text
+    whole = " ".join(plain)
+    return text if len(whole) <= len(text) else _cut(whole, DESCRIPTION_MOST - 1) + "…"
+
+
+def _keywords(work: Work, sentences: list[str]) -> tuple[str, ...]:
+    """The brief's keywords, then phrases that the text uses most: runs of content words between stop
+    words and punctuation, by frequency and length (S. Rose et al., "Automatic keyword extraction from
+    individual documents", 2010)."""
+    found = list(dict.fromkeys(keyword.strip() for keyword in work.brief.keywords if keyword.strip()))
+    stop = GENERIC | word_set("prose", "verbs") | word_set("prose", "pronouns") | word_set("seo", "stop")
+    counts: Counter[str] = Counter()
+    degree: Counter[str] = Counter()
+    for sentence in sentences:
+        for part in _PHRASE_END.split(sentence):
+            phrase: list[str] = []
+            for word in [*words(part), "the"]:
+                plain = word.casefold()
+                if plain in stop or len(plain) < 3 or plain.isdigit() or "_" in plain:
+                    if 1 <= len(phrase) <= 3:
+                        counts[" ".join(phrase)] += 1
+                        degree.update(dict.fromkeys(phrase, len(phrase)))
+                    phrase = []
+                else:
+                    phrase.append(plain)
+    lower = " ".join(found).casefold()
+    ranked = sorted(counts, key=lambda one: (-counts[one] * (1 + 0.4 * one.count(" ")), one))
+    for phrase in ranked:
+        if len(found) >= KEYWORDS_MOST or counts[phrase] < 2:
+            break
+        if phrase not in lower and not any(phrase in other.casefold() for other in found):
+            found.append(phrase)
+    return tuple(found[:KEYWORDS_MOST])
+
+
+def _json_ld(
+    work: Work, blocks: list[Block], description: str, keywords: tuple[str, ...], total: int
+) -> dict[str, Any]:
+    """The article in schema.org's terms; what we don't know (author, dates) is left out."""
+    sources: dict[str, dict[str, str]] = {}
+    for number in sorted(cited_numbers(work.draft.body)):
+        if passage := work.passage(number):
+            entry = {"@type": "CreativeWork", "name": passage.title}
+            sources.setdefault(passage.reference_id, {**entry, "url": passage.url} if passage.url else entry)
+    document: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": "Article",
+        "headline": work.draft.title,
+        "description": description,
+        "keywords": list(keywords),
+        "wordCount": total,
+        "inLanguage": work.brief.outline.language,
+        "citation": list(sources.values()),
+    }
+    if figure := next((block for block in blocks if isinstance(block, Figure)), None):
+        document["image"] = figure.src
+    return document
+
+
+def _findings(
+    work: Work, blocks: list[Block], package: SeoPackage, lead: list[str], metrics: dict[str, float]
+) -> list[WorkFinding]:
+    found: list[WorkFinding] = []
+    level = 1
+    for block in blocks:
+        if isinstance(block, Heading):
+            if block.level > level + 1 or block.level == 1:
+                message = f"“{block.text}” has level {block.level} after level {level}."
+                found.append(
+                    WorkFinding(rule="heading.order", severity="warn", message=message, excerpt=block.text)
+                )
+            level = block.level
+    if package.title != " ".join(work.draft.title.split()):
+        message = (
+            f"The title has {len(work.draft.title)} characters; search engines are given “{package.title}”."
+        )
+        found.append(
+            WorkFinding(rule="title.length", severity="info", message=message, excerpt=work.draft.title)
+        )
+    if not DESCRIPTION_LEAST <= len(package.description) <= DESCRIPTION_MOST:
+        message = f"The description has {len(package.description)} characters, not 70 to 155."
+        found.append(
+            WorkFinding(
+                rule="description.length", severity="info", message=message, excerpt=package.description
+            )
+        )
+    keyword = work.brief.keywords[0] if work.brief.keywords else ""
+    for where, text in (("title", work.draft.title), ("lead", " ".join(lead))):
+        if keyword and not _mentions(text, keyword):
+            message = f"The keyword “{keyword}” is not in the {where}."
+            found.append(
+                WorkFinding(
+                    rule=f"keyword.missing_in_{where}", severity="info", message=message, excerpt=text[:160]
+                )
+            )
+    if metrics["flesch_reading_ease"] < _HARD_TO_READ:
+        message = f"The text is hard to read (Flesch reading ease {metrics['flesch_reading_ease']}, below {_HARD_TO_READ:.0f})."
+        found.append(
+            WorkFinding(rule="readability.hard", severity="info", message=message, evidence=dict(metrics))
+        )
+    return found
+
+
+def _mentions(text: str, keyword: str) -> bool:
+    """Whether all words of the keyword are in the text, singular or plural."""
+    have = {word.casefold().rstrip("s") for word in words(text)}
+    return all(word.casefold().rstrip("s") in have for word in words(keyword))

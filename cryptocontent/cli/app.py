@@ -1,0 +1,45 @@
+"""All commands, by noun. Each module imports its domain inside its functions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryptocontent.cli import articles, briefs, generate, knowledge, operations, projects, templates
+from cryptocontent.cli.session import command, current
+
+app = typer.Typer(
+    name="cryptocontent",
+    help="A crypto newsroom's platform: references in, cited articles out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # help in plain text: Rich and its parsers cost half of the time of `--help`
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(projects.app, name="project")
+app.command("ingest")(knowledge.ingest)
+app.command("search")(knowledge.search)
+app.add_typer(templates.app, name="template")
+app.add_typer(briefs.app, name="brief")
+app.command("generate")(generate.generate)
+app.add_typer(articles.app, name="article")
+app.add_typer(operations.evaluation, name="eval")
+app.add_typer(operations.audit, name="audit")
+app.command("doctor")(operations.doctor)
+app.command("demo")(generate.demo)
+
+
+@app.command("dev")
+@command
+def dev(
+    port: Annotated[
+        int, typer.Option(help="Port of the Dagster UI; the next free one if it is taken.")
+    ] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    quiet: Annotated[bool, typer.Option(help="Write the children's logs to files only.")] = False,
+) -> None:
+    """Start everything: Dagster webserver, daemon and code server. Ctrl-C stops all."""
+    from cryptocontent.cli.dev import run_dev
+
+    assert current.engine  # migrated before the children start
+    raise typer.Exit(run_dev(current.settings, host=host, port=port, quiet=quiet))

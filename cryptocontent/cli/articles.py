@@ -1,0 +1,159 @@
+"""`cryptocontent article`: what was written."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_json, print_rows
+
+app = typer.Typer(help="Articles and their versions.", no_args_is_help=True, rich_markup_mode=None)
+ArticleArgument = Annotated[
+    str, typer.Argument(metavar="ARTICLE", help="Slug, project/slug, id or brief id.")
+]
+COLUMNS = {
+    "title": "Title",
+    "words": "Words",
+    "citations": "Citations",
+    "readability": "Readability",
+    "findings": "Findings",
+    "cost_usd": "Cost $",
+    "status": "Status",
+    "slug": "Slug",
+}
+
+
+@app.command("list")
+@command
+def list_all(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Show the project's articles."""
+    from cryptocontent.content.articles import list_articles
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        rows = list_articles(session, current.project(project))
+    print_rows(rows, COLUMNS, as_json=as_json, empty="no articles yet: `cryptocontent generate --all`")
+
+
+@app.command("show")
+@command
+def show(
+    article: ArticleArgument,
+    version: Annotated[
+        str | None, typer.Option(help="Number, id or stage (default: the current one).")
+    ] = None,
+    conversation: Annotated[
+        bool, typer.Option("--conversation", help="What the agents said and changed.")
+    ] = False,
+    sources: Annotated[bool, typer.Option("--sources", help="The cited passages, whole.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an article: its text, versions and findings."""
+    from cryptocontent.content import articles
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        found = articles.find_article(session, article)
+        shown = articles.find_version(session, found, version)
+        versions = articles.versions_of(session, found.id)
+        citations = articles.citations_of(session, shown.id)
+        findings = articles.findings_of(session, shown.id)
+        messages = articles.conversation(session, found.id)
+    if as_json:
+        print_json(
+            {
+                "article": _values(found),
+                "version": _values(shown),
+                "versions": [
+                    {"number": item.number, "author": item.author, "id": item.id} for item in versions
+                ],
+                "citations": citations,
+                "findings": [_values(item) for item in findings],
+                "conversation": [_values(item) for item in messages],
+            }
+        )
+        return
+    console = current.console
+    console.print(
+        f"[dim]{found.project_id}/{found.slug} · {found.status} · version {shown.number} by {shown.author}[/]"
+    )
+    if conversation:
+        for message in messages:
+            console.print(f"[bold]{message.author}[/] [dim]{message.kind}[/]")
+            console.print(message.body, markup=False)
+            console.print()
+        return
+    console.print(shown.markdown, markup=False)
+    if sources:
+        for item in citations:
+            console.print(f"[bold]^{item['number']}[/] {item['title']} [dim]{item['external_id']}[/]")
+            console.print(item["text"], markup=False, style="dim")
+            console.print()
+    console.print("[bold]Versions[/] " + ", ".join(f"{item.number} {item.author}" for item in versions))
+    for finding in findings:
+        console.print(f"[bold]{finding.severity}[/] {finding.rule}: {finding.message}", soft_wrap=True)
+
+
+def _values(row: object) -> dict[str, object]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}  # type: ignore[attr-defined]
+
+
+@app.command("diff")
+@command
+def diff(
+    article: ArticleArgument,
+    before: Annotated[str | None, typer.Argument(metavar="FROM", help="Number, id or stage.")] = None,
+    after: Annotated[str | None, typer.Argument(metavar="TO", help="Number, id or stage.")] = None,
+) -> None:
+    """Show what changed between two versions (default: the current one and its parent)."""
+    from cryptocontent.content import articles
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        found = articles.find_article(session, article)
+        new = articles.find_version(session, found, after or (None if before else after))
+        old = articles.find_version(session, found, before or new.parent_id or new.id)
+    text = articles.diff(old, new)
+    if not text:
+        typer.echo(f"versions {old.number} ({old.author}) and {new.number} ({new.author}) are the same")
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in text.splitlines():
+        typer.secho(line, fg=colours.get(line[:1]))
+
+
+@app.command("export")
+@command
+def export(
+    articles: Annotated[
+        list[str] | None, typer.Argument(metavar="ARTICLE…", help="Which (default: all).")
+    ] = None,
+    project: ProjectOption = None,
+    to: Annotated[Path | None, typer.Option(help="Folder (default: .cryptocontent/exports/PROJECT).")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="md, html, json (default: all).")] = None,
+) -> None:
+    """Write articles as Markdown with front matter, clean HTML and JSON, with their images."""
+    from cryptocontent.content.articles import find_article
+    from cryptocontent.content.projects import Refused
+    from cryptocontent.publishing import export_project
+    from cryptocontent.publishing.render import FORMATS
+    from cryptocontent.storage import reading
+
+    if unknown := [name for name in format or () if name not in FORMATS]:
+        raise Refused(f"format {unknown[0]!r}: allowed are {', '.join(FORMATS)}")
+    ids = None
+    if articles:
+        with reading(current.engine) as session:
+            found = [find_article(session, name) for name in articles]
+        ids, projects = [item.id for item in found], {item.project_id for item in found}
+        if len(projects) > 1:
+            raise Refused(f"the articles are of several projects: {', '.join(sorted(projects))}")
+        name = projects.pop()
+    else:
+        name = current.project(project)
+    folder = to or current.settings.exports_dir / name
+    report = export_project(
+        current.engine, current.objects, name, folder, article_ids=ids, formats=format or tuple(FORMATS)
+    )
+    typer.echo(
+        f"{report.articles} articles in {folder}: {report.written} files written, {report.unchanged} unchanged"
+    )

@@ -1,0 +1,266 @@
+"""`cryptocontent generate` and `cryptocontent demo`: briefs through the agents, by Dagster."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cryptocontent.cli.articles import COLUMNS
+from cryptocontent.cli.session import (
+    SAMPLE_PROJECT,
+    JsonOption,
+    ProjectOption,
+    command,
+    current,
+    fail,
+    print_json,
+    print_rows,
+    progress,
+)
+
+# A daemon looks for generations every few seconds; one that has not for this long has died.
+_DAEMON_PATIENCE_SECONDS = 45
+_SAMPLE = Path(__file__).parent.parent / "sample"
+
+
+@command
+def generate(
+    brief: Annotated[list[str] | None, typer.Option(help="A brief's id, or a part of it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every brief of the project.")] = False,
+    batch: Annotated[int | None, typer.Option(min=1, max=100, help="Briefs per Dagster run.")] = None,
+    project: ProjectOption = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the articles (a daemon must run otherwise).")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Make articles from briefs. What is done already is not done again."""
+    from cryptocontent.content.articles import find_brief
+    from cryptocontent.content.generations import brief_ids
+    from cryptocontent.content.projects import Refused
+    from cryptocontent.storage import reading
+
+    if bool(brief) == everything:
+        raise Refused("name briefs with --brief, or take all with --all")
+    name = current.project(project)
+    with reading(current.engine) as session:
+        ids = (
+            brief_ids(session, name)
+            if everything
+            else [find_brief(session, one, name).id for one in brief or ()]
+        )
+    if not ids:
+        raise Refused(f"project {name!r} has no briefs: `cryptocontent brief import FILE.csv`")
+    todo = unfinished(ids)
+    if not todo:
+        _print_result(name, ids, None, as_json)
+        return
+    generation = _generate(name, todo, batch or current.settings.batch_size, wait, as_json)
+    if not wait:
+        typer.echo(generation)
+        return
+    if _print_result(name, ids, generation, as_json):
+        raise typer.Exit(1)
+
+
+def unfinished(ids: list[str]) -> list[str]:
+    """The briefs that a generation would work on: without fresh research, unfinished, or failed."""
+    from cryptocontent.agents.pipeline import unfinished as without_result
+    from cryptocontent.knowledge.research import stale
+
+    due = stale(current.engine, ids) | without_result(current.engine, ids)
+    return [one for one in ids if one in due]
+
+
+def _generate(project: str, ids: list[str], batch: int, wait: bool, quiet: bool) -> str:
+    from cryptocontent.content.generations import request_generation
+    from cryptocontent.storage import writing
+
+    with writing(current.engine) as session:
+        generation = request_generation(
+            session, project, ids, current.actor, batch_size=batch, runner="local" if wait else "dagster"
+        )
+    if not wait:
+        return generation
+    log = _log_file("generate.log")
+    with log.open("ab") as file:
+        worker = _start(file, generation)
+        with progress("writing articles", quiet) as update:
+            asked = time.monotonic()
+            while (status := _status(generation, ids, update)) not in ("done", "failed"):
+                if worker.poll() is None:
+                    time.sleep(0.25)
+                elif worker.returncode:
+                    fail(
+                        f"the generation's process ended with exit code {worker.returncode}; its log is {log}"
+                    )
+                elif _taken_back(generation, asked):
+                    worker = _start(file, generation, "--here")
+                else:
+                    time.sleep(0.5)
+        worker.wait()
+    return generation
+
+
+def _start(log: Any, *arguments: str) -> subprocess.Popen[bytes]:
+    """Dagster in a process of its own: it takes over standard output and the signals."""
+    command_line = [sys.executable, "-m", "cryptocontent.resources.local_run", *arguments]
+    return subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _log_file(name: str) -> Path:
+    folder = current.settings.home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def _status(generation: str, ids: list[str], update: Any) -> str:
+    """The generation's status; moves the bar by the stages that are stored."""
+    from cryptocontent.agents.pipeline import PIPELINE, stages_done
+    from cryptocontent.storage import reading
+    from cryptocontent.storage.models import Generation
+
+    done = stages_done(current.engine, ids)
+    update(done // len(PIPELINE), len(ids))
+    with reading(current.engine) as session:
+        return session.get_one(Generation, generation).status
+
+
+def _taken_back(generation: str, asked: float) -> bool:
+    """Whether the daemon, to which the generation was left, is gone: then it is carried out here."""
+    from sqlalchemy import update
+
+    from cryptocontent.storage import writing
+    from cryptocontent.storage.models import Generation
+
+    if time.monotonic() - asked < _DAEMON_PATIENCE_SECONDS:
+        return False
+    with writing(current.engine) as session:
+        waiting = {"id": generation, "status": "requested", "runner": "dagster"}
+        result = session.execute(update(Generation).filter_by(**waiting).values(runner="local"))
+        return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _print_result(project: str, ids: list[str], generation: str | None, as_json: bool) -> bool:
+    """Print the articles and the failures; whether any brief failed."""
+    from cryptocontent.content.articles import list_articles
+    from cryptocontent.content.generations import failures
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        rows = [row for row in list_articles(session, project, ids) if row["status"] != "draft"]
+        failed = failures(session, generation) if generation else []
+    if as_json:
+        print_json({"generation": generation, "articles": rows, "failed": failed})
+        return bool(failed)
+    if generation is None:
+        typer.echo(
+            f"nothing to do: all {len(ids)} briefs have their articles, from the references as they are now"
+        )
+        return False
+    print_rows(rows, COLUMNS, as_json=False, empty="no article is ready")
+    for item in failed:
+        typer.secho(f"{item['brief']}: {item['error']}", err=True, fg="red")
+    typer.echo(f"{len(rows)} articles are ready for review, {len(failed)} briefs failed")
+    return bool(failed)
+
+
+@command
+def demo() -> None:
+    """Run the main job on the sample project: import, embed, write through Dagster, export."""
+    from cryptocontent.content.briefs import import_briefs
+    from cryptocontent.content.generations import brief_ids
+    from cryptocontent.content.projects import list_projects
+    from cryptocontent.content.templates import read_template, save_template
+    from cryptocontent.storage import reading, writing
+
+    began = time.monotonic()
+    with reading(current.engine) as session:
+        known = any(row["id"] == SAMPLE_PROJECT for row in list_projects(session))
+    with writing(current.engine) as session:
+        _ensure_sample(session, known)
+        for path in sorted((_SAMPLE / "templates").glob("*.yaml")):
+            save_template(session, SAMPLE_PROJECT, read_template(path), current.actor)
+        report = import_briefs(session, SAMPLE_PROJECT, (_SAMPLE / "briefs.csv").read_bytes(), current.actor)
+        if report.problems:
+            fail("; ".join(map(str, report.problems)))
+    if _references_changed():
+        typer.echo("references: importing and embedding, by the Dagster job import_references")
+        _run_job("import_references")
+    with reading(current.engine) as session:
+        ids = brief_ids(session, SAMPLE_PROJECT)
+    todo = unfinished(ids)
+    failed = []
+    if todo:
+        typer.echo(f"articles: {len(todo)} briefs through writer, editor, proofreader, analyst and seo")
+        generation = _generate(SAMPLE_PROJECT, todo, current.settings.batch_size, True, False)
+        from cryptocontent.content.generations import failures
+
+        with reading(current.engine) as session:
+            failed = failures(session, generation)
+        _run_job("export_articles")
+    _print_demo(ids, bool(todo), time.monotonic() - began)
+    for item in failed:
+        typer.secho(f"{item['brief']}: {item['error']}", err=True, fg="red")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _ensure_sample(session: Any, known: bool) -> None:
+    from cryptocontent.content.projects import create_project
+    from cryptocontent.knowledge.references import register_folder
+
+    if not known:
+        create_project(session, SAMPLE_PROJECT, "Sample newsroom", current.actor)
+    register_folder(session, SAMPLE_PROJECT, _SAMPLE / "references")
+
+
+def _references_changed() -> bool:
+    from cryptocontent.knowledge.references import has_changes
+
+    return has_changes(current.engine, SAMPLE_PROJECT, max_bytes=current.settings.max_document_bytes)
+
+
+def _run_job(job: str) -> None:
+    log = _log_file(f"{job}.log")
+    with log.open("ab") as file:
+        code = _start(file, "--job", job, SAMPLE_PROJECT).wait()
+    if code:
+        fail(f"Dagster job {job} failed; its log is {log}")
+
+
+def _print_demo(ids: list[str], worked: bool, seconds: float) -> None:
+    from cryptocontent.content.articles import list_articles
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        rows = list_articles(session, SAMPLE_PROJECT, ids)
+    folder = current.settings.exports_dir / SAMPLE_PROJECT
+    for row in rows:
+        row["file"] = f"{row['slug']}.md"
+    columns = {
+        key: COLUMNS[key] for key in ("title", "words", "citations", "readability", "findings", "cost_usd")
+    }
+    print_rows(rows, columns | {"file": "File"}, as_json=False, empty="no articles", title=None)
+    typer.echo(f"files: {folder}")
+    if worked:
+        typer.echo(f"{len(rows)} articles in {seconds:.0f} s. To look further:")
+    else:
+        typer.echo(
+            f"nothing to do: all {len(ids)} briefs have their articles ({seconds:.1f} s). To look further:"
+        )
+    slug = rows[0]["slug"] if rows else "SLUG"
+    for line, why in (
+        ("make dev", "the same in the Dagster UI: lineage, runs, backfills"),
+        (f"cryptocontent article show {slug}", "an article with its sources"),
+        (f"cryptocontent article show {slug} --conversation", "what each agent changed, and why"),
+        (f"cryptocontent article diff {slug} writer seo", "the same as a diff"),
+        ('cryptocontent search "how is the base fee set"', "the passages that articles cite"),
+        (
+            "cryptocontent ingest FOLDER",
+            "your own references (then: template add, brief import, generate --all)",
+        ),
+    ):
+        typer.echo(f"  .venv/bin/{line}" if line.startswith("crypto") else f"  {line}", nl=False)
+        typer.secho(f"   {why}", dim=True)

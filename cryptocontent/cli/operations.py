@@ -1,0 +1,184 @@
+"""`cryptocontent eval`, `audit` and `doctor`: is it good, is it true, is it well."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_json, print_rows
+
+evaluation = typer.Typer(
+    help="Measure the platform on data of your own.", no_args_is_help=True, rich_markup_mode=None
+)
+audit = typer.Typer(help="The hash-chained audit trail.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@evaluation.callback()
+def _evaluation() -> None:
+    """Keeps `retrieval` a subcommand while it is the only one."""
+
+
+@audit.callback()
+def _audit() -> None:
+    """Keeps `verify` a subcommand while it is the only one."""
+
+
+@evaluation.command("retrieval")
+@command
+def retrieval(
+    queries: Annotated[Path, typer.Option(help="TSV: query, tab, id of the document that answers it.")],
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print MRR@10, recall@10 and nDCG@10 for dense, BM25 and the product's own ranking."""
+    from cryptocontent.content.projects import Refused
+    from cryptocontent.knowledge.evaluation import evaluate, read_queries
+    from cryptocontent.knowledge.search import rank_documents, reference_names
+
+    name = current.project(project)
+    judged = read_queries(queries)
+    names = reference_names(current.engine, name)
+    if unknown := [item.document for item in judged if item.document not in names]:
+        raise Refused(
+            f"{queries}: document {unknown[0]!r} is not a reference of project {name!r} "
+            f"({len(unknown)} of {len(judged)} are not); give its file name, with or without folder and suffix"
+        )
+    rows = []
+    for label, mode in (("dense", "dense"), ("BM25", "bm25"), ("product", "hybrid")):
+        texts = [item.text for item in judged]
+        rankings = rank_documents(current.engine, current.settings, name, texts, mode)  # type: ignore[arg-type]
+        found = evaluate(rankings, [names[item.document] for item in judged])
+        rows.append(
+            {
+                "ranking": label,
+                "mrr10": round(found.mrr10, 4),
+                "recall10": round(found.recall10, 4),
+                "ndcg10": round(found.ndcg10, 4),
+                "queries": found.queries,
+            }
+        )
+    columns = {"ranking": "Ranking", "mrr10": "MRR@10", "recall10": "Recall@10", "ndcg10": "nDCG@10"}
+    print_rows(rows, columns | {"queries": "Queries"}, as_json=as_json, empty="no queries")
+
+
+@audit.command("verify")
+@command
+def verify(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Prove each project's chain, or name its first broken entry (exit code 1)."""
+    from dataclasses import asdict
+
+    from cryptocontent.audit import verify as verify_chain
+    from cryptocontent.content.projects import get_project, list_projects
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        names = (
+            [get_project(session, project).id] if project else [row["id"] for row in list_projects(session)]
+        )
+        verdicts = [verify_chain(session, name) for name in names]
+    if as_json:
+        print_json([asdict(verdict) for verdict in verdicts])
+    for verdict in verdicts if not as_json else ():
+        if verdict.broken_at is None:
+            typer.echo(f"project {verdict.project_id}: {verdict.entries} entries, the chain holds")
+        else:
+            typer.secho(f"project {verdict.project_id}: {verdict.problem}", err=True, fg="red")
+    if any(verdict.broken_at is not None for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@command
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is configured, what can be reached, and what is missing."""
+    rows = [_check(label, where, look) for label, where, look in _checks()]
+    columns = {"what": "What", "configured": "Configured", "state": "State", "detail": "Detail"}
+    print_rows(rows, columns, as_json=as_json, empty="")
+    if any(row["state"] == "broken" for row in rows):
+        raise typer.Exit(1)
+
+
+def _check(label: str, where: str, look: Any) -> dict[str, str]:
+    try:
+        state, detail = look()
+    except Exception as error:  # whatever is wrong with a backend is the answer
+        state, detail = (
+            "broken",
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        )
+    return {"what": label, "configured": where, "state": state, "detail": detail}
+
+
+def _checks() -> list[tuple[str, str, Any]]:
+    from sqlalchemy import make_url
+
+    settings = current.settings
+    return [
+        ("database", make_url(settings.database_url).render_as_string(hide_password=True), _database),
+        ("object store", settings.object_store_url, _objects),
+        ("search index", settings.vector_url, _index),
+        ("embeddings", settings.embedding_model, _embeddings),
+        ("Dagster", str(settings.home / "dagster"), _dagster),
+        ("agents", "rules (no model, no key)", _agents),
+    ]
+
+
+def _database() -> tuple[str, str]:
+    from cryptocontent.content.projects import list_projects
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        projects = list_projects(session)
+    return "ok", f"{len(projects)} projects, {sum(row['articles'] for row in projects)} articles"
+
+
+def _objects() -> tuple[str, str]:
+    key = "doctor/probe"
+    current.objects.put(key, b"probe", "text/plain")
+    return (
+        ("ok", "written and read back")
+        if current.objects.get(key) == b"probe"
+        else ("broken", "read back wrong")
+    )
+
+
+def _index() -> tuple[str, str]:
+    from cryptocontent.content.projects import list_projects
+    from cryptocontent.knowledge.search import passage_counts
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        projects = [row["id"] for row in list_projects(session)]
+    counts = passage_counts(current.engine, current.settings, projects)
+    wrong = [f"{name}: {there} of {wanted}" for name, (there, wanted) in counts.items() if there != wanted]
+    if wrong:
+        return (
+            "stale",
+            f"{', '.join(wrong)} passages; `cryptocontent ingest` or the asset `passages` mends it",
+        )
+    return "ok", f"{sum(there for there, _ in counts.values())} passages"
+
+
+def _embeddings() -> tuple[str, str]:
+    from cryptocontent.knowledge.embedding import open_embedder
+
+    embedder = open_embedder(current.settings.embedding_model)
+    return "ok", f"{embedder.embed(['probe']).shape[1]} dimensions"
+
+
+def _dagster() -> tuple[str, str]:
+    from dagster import DagsterInstance
+
+    from cryptocontent.resources.instance import prepare_dagster_home
+    from cryptocontent.resources.local_run import daemon_reported
+
+    prepare_dagster_home(current.settings)
+    with DagsterInstance.get() as instance:
+        runs = instance.get_runs_count()
+        alive = daemon_reported(instance)
+    return "ok", f"{runs} runs; " + ("the daemon runs" if alive else "no daemon runs (`make dev` starts it)")
+
+
+def _agents() -> tuple[str, str]:
+    from cryptocontent.agents.pipeline import PIPELINE
+
+    return "ok", ", ".join(f"{agent.stage} {agent.version}" for agent in PIPELINE)

@@ -1,0 +1,189 @@
+"""What every command needs: settings, the database, who is asking, how to print."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from sqlalchemy import Engine
+
+    from cryptocontent.audit import Actor
+    from cryptocontent.settings import Settings
+    from cryptocontent.storage import ObjectStore
+
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project", "-p", envvar="CRYPTOCONTENT_PROJECT", help="Project id (default: the only one)."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+SAMPLE_PROJECT = "sample"
+DEFAULT_PROJECT = "default"
+
+
+class Session:
+    """Opened lazily: a command that needs no database opens none."""
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The process's settings."""
+        from cryptocontent.settings import Settings
+
+        return Settings()
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """The database, migrated."""
+        from cryptocontent.storage import migrate, open_engine
+        from cryptocontent.storage.database import is_migrated
+
+        engine = open_engine(self.settings.database_url)
+        if not is_migrated(engine):
+            migrate(engine)
+        return engine
+
+    @cached_property
+    def objects(self) -> "ObjectStore":
+        """The object store."""
+        from cryptocontent.storage import open_object_store
+
+        settings = self.settings
+        return open_object_store(
+            settings.object_store_url,
+            settings.object_store_access_key.get_secret_value(),
+            settings.object_store_secret_key.get_secret_value(),
+        )
+
+    @cached_property
+    def actor(self) -> "Actor":
+        """The operating system's user, for the audit trail."""
+        from cryptocontent.audit import Actor
+
+        return Actor("cli", getpass.getuser())
+
+    @cached_property
+    def console(self) -> "Console":
+        """Where people read."""
+        from rich.console import Console
+
+        return Console(highlight=False)
+
+    def project(self, named: str | None, *, create: bool = False) -> str:
+        """The project meant: the one named, else the only one besides the sample, else the sample.
+        With `create`, a project `default` is made when there is none of one's own."""
+        from cryptocontent.content.projects import NotFound, create_project, get_project, list_projects
+        from cryptocontent.storage import reading, writing
+
+        if named:
+            with reading(self.engine) as session:
+                return get_project(session, named).id
+        with reading(self.engine) as session:
+            known = [row["id"] for row in list_projects(session)]
+        own = [project for project in known if project != SAMPLE_PROJECT]
+        if len(own) == 1:
+            return str(own[0])
+        if len(own) > 1:
+            raise NotFound(f"which project? Name one with --project: {', '.join(own)}")
+        if create:
+            with writing(self.engine) as session:
+                create_project(session, DEFAULT_PROJECT, "Default", self.actor)
+            return DEFAULT_PROJECT
+        if known:
+            return SAMPLE_PROJECT
+        raise NotFound("there is no project yet: `cryptocontent project create ID`, or `cryptocontent demo`")
+
+
+current = Session()
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on standard error and end with an exit code."""
+    typer.secho(f"error: {message}", err=True, fg="red")
+    raise typer.Exit(code)
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turns errors that a person can mend into a line and exit code 1; others keep their traceback."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, LookupError, OSError, RuntimeError) as error:
+            if not _explains_itself(error):
+                raise
+            fail(_message(error))
+
+    return wrapped
+
+
+def _explains_itself(error: Exception) -> bool:
+    from pydantic import ValidationError
+
+    known = ("NotFound", "Refused", "TemplateError", "DatabaseUnavailable", "IndexBusy")
+    return type(error).__name__ in known or isinstance(error, ValidationError | OSError)
+
+
+def _message(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()
+        )
+    return str(error)
+
+
+def print_json(data: Any) -> None:
+    """JSON for programs, on standard output."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def print_rows(
+    rows: Sequence[dict[str, Any]],
+    columns: dict[str, str],
+    *,
+    as_json: bool,
+    empty: str,
+    title: str | None = None,
+) -> None:
+    """Rows as a table (key → heading; numbers to the right) or as JSON."""
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        current.console.print(empty)
+        return
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for key, heading in columns.items():
+        numeric = all(isinstance(row.get(key), int | float) for row in rows)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
+    current.console.print(table)
+
+
+@contextmanager
+def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere; yields `update(done, total)`."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,72 @@
+"""Carries out one generation in this process, through Dagster, when no daemon is there to do it.
+
+`python -m cryptocontent.resources.local_run GENERATION`. The runs are kept in the Dagster instance like
+any other. If a healthy daemon is found the generation is left to its sensor.
+"""
+
+import sys
+import time
+from typing import Any
+
+from cryptocontent.settings import Settings
+
+# The daemon beats every 30 s.
+_HEARTBEAT_SECONDS = 75
+
+
+def run(generation_id: str, leave_to_daemon: bool = True) -> str:
+    """Carry out the generation; returns `left to the daemon` or the generation's status at its end."""
+    from dagster import DagsterInstance, RunsFilter
+    from sqlalchemy import update
+
+    from cryptocontent.assets.articles import GENERATION_TAG
+    from cryptocontent.definitions import defs
+    from cryptocontent.resources.instance import prepare_dagster_home
+    from cryptocontent.resources.platform import ready_engine
+    from cryptocontent.sensors.generations import plan, set_running, settle
+    from cryptocontent.storage import writing
+    from cryptocontent.storage.models import Generation
+
+    settings = Settings()
+    prepare_dagster_home(settings)
+    engine = ready_engine(settings.database_url)
+    with DagsterInstance.get() as instance:
+        if leave_to_daemon and daemon_reported(instance):
+            with writing(engine) as session:
+                session.execute(update(Generation).filter_by(id=generation_id).values(runner="dagster"))
+            return "left to the daemon"
+        requests = plan(engine, instance, generation_id)
+        set_running(engine, generation_id)
+        for request in requests:
+            job = defs.get_job_def(str(request.job_name))
+            job.execute_in_process(
+                run_config=request.run_config or None, tags=request.tags, instance=instance, raise_on_error=False
+            )
+        return settle(engine, generation_id, instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id})))
+
+
+def materialize(job_name: str, partition: str) -> bool:
+    """Run a job for one partition in this process; whether it succeeded."""
+    from dagster import DagsterInstance
+
+    from cryptocontent.assets import partitions
+    from cryptocontent.definitions import defs
+    from cryptocontent.resources.instance import prepare_dagster_home
+
+    prepare_dagster_home(Settings())
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(partitions.projects.name or "", [partition])
+        job = defs.get_job_def(job_name)
+        return job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=False).success
+
+
+def daemon_reported(instance: Any) -> bool:
+    """Whether a sensor daemon reported lately. It may have died since: who waits for it must look."""
+    heartbeat = instance.get_daemon_heartbeats().get("SENSOR")
+    return heartbeat is not None and time.time() - heartbeat.timestamp < _HEARTBEAT_SECONDS
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--job":
+        sys.exit(0 if materialize(sys.argv[2], sys.argv[3]) else 1)
+    run(sys.argv[1], leave_to_daemon="--here" not in sys.argv)

@@ -1,0 +1,1 @@
+"""Real services for tests, started from wheels: no Docker, nothing to install, nothing left running."""
