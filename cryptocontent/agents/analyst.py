@@ -16,8 +16,8 @@ from cryptocontent.content.documents import (
     Paragraph,
     Sentence,
     body_words,
-    parse,
     paragraphs,
+    parse,
     without_empty,
 )
 from cryptocontent.content.text import supports
@@ -103,15 +103,14 @@ class _Analysis:
         passage = self.work.passage(number)
         return passage is not None and supports(passage.text, text)
 
-    def _elsewhere(self, text: str) -> int | None:
-        return next((one.number for one in self.work.research if supports(one.text, text)), None)
+    def _elsewhere(self, text: str) -> tuple[int, ...]:
+        """The first passage of the research that says the text, if there is one."""
+        return next(((one.number,) for one in self.work.research if supports(one.text, text)), ())
 
     def _unsupported(self, sentence: Sentence, holding: tuple[int, ...]) -> Sentence | None:
-        other = None if holding else self._elsewhere(sentence.text)
-        if holding or other is not None:
-            changed = replace(
-                sentence, citations=holding or (other,) if other is None or holding else (other,)
-            )
+        right = holding or self._elsewhere(sentence.text)
+        if right:
+            changed = replace(sentence, citations=right)
             reason = "the passage cited does not say it; this one does"
             self.edits.add("citation.corrected", sentence.render(), changed.render(), reason)
             return self._grounded(changed)
@@ -153,8 +152,8 @@ class _Analysis:
         return sentence
 
     def _uncited(self, sentence: Sentence, had_citations: bool) -> Sentence | None:
-        if (other := self._elsewhere(sentence.text)) is not None:
-            changed = replace(sentence, citations=(other,))
+        if right := self._elsewhere(sentence.text):
+            changed = replace(sentence, citations=right)
             self.edits.add("citation.added", sentence.render(), changed.render(), "this passage says it")
             return self._grounded(changed)
         parts = checkables(sentence.text)
@@ -213,18 +212,20 @@ class _Analysis:
         if not metrics["sources"]:
             self._find("citation.none", "block", "The article cites nothing.")
         elif metrics["source_concentration"] > CONCENTRATED:
-            share = metrics["source_concentration"]
-            message = f"The article leans on few sources ({counted(int(metrics['sources']), 'source')}, concentration {share:.2f})."
+            share, sources = metrics["source_concentration"], counted(int(metrics["sources"]), "source")
+            message = f"The article leans on few sources ({sources}, concentration {share:.2f})."
             self._find("source.concentration", "info", message, hhi=share, sources=int(metrics["sources"]))
 
     def _summary(self, blocks: list[Block], metrics: dict[str, float]) -> str:
         sentences = sum(len(paragraph.sentences) for paragraph in paragraphs(blocks))
         counts = self.edits.counts()
         count = self.count
+        facts = counted(count.parts, "number, date or name", "numbers, dates and names")
         parts = [
-            f"Checked {counted(sentences, 'sentence')} and {counted(count.parts, 'number, date or name', 'numbers, dates and names')}"
-            f" against {counted(int(metrics['sources']), 'source')}: {metrics['citation_coverage']:.0%} cited, "
-            f"{metrics['number_grounding']:.0%} of numbers and {metrics['quote_fidelity']:.0%} of quotations in their source"
+            f"Checked {counted(sentences, 'sentence')} with {facts} against "
+            f"{counted(int(metrics['sources']), 'source')}: {metrics['citation_coverage']:.0%} cited, "
+            f"{metrics['number_grounding']:.0%} of numbers and {metrics['quote_fidelity']:.0%} of quotations "
+            "in their source"
         ]
         if counts["citation.unsupported"]:
             parts.append(f"removed {counted(counts['citation.unsupported'], 'unsupported sentence')}")

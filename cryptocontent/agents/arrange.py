@@ -131,7 +131,7 @@ def targets(outline: Outline) -> list[int]:
     most = sum(section.words.max for section in outline.sections)
     wanted = total - lead
     if most <= wanted:
-        # the sections' ranges are narrower than the article's: stretch them only as far as the least length asks
+        # the sections' ranges sum to less than the article's: stretch them only as far as its least asks
         scale = max(1.0, (low * 1.06 - lead - headings) / most)
         aims = [section.words.max * scale for section in outline.sections]
     elif least >= wanted:
@@ -201,7 +201,7 @@ def _fill(plan: Plan, board: _Board, aims: list[int], sections: list[int], room:
     open_sections = set(sections)
     while open_sections:
         columns = sorted(open_sections)
-        # a section that has little comes first: otherwise those with strong words of their own take the best of all
+        # a section that has little comes first, or those with strong words of their own take the best
         hunger = [_HUNGER * (1.0 - plan.words(index) / max(aims[index], 1)) for index in columns]
         view = board.values[:, columns] + hunger
         at = int(np.argmax(view))

@@ -92,6 +92,10 @@ class _Desk:
         after = body_words(self.blocks)
         return f"{text}{kept}. {after} words" + (f" (before: {before})." if after != before else ".")
 
+    def _paragraph(self, place: int) -> Paragraph:
+        block = self.blocks[place]
+        return block if isinstance(block, Paragraph) else Paragraph(())
+
     def _may_lose(self, sentence: Sentence) -> bool:
         """Whether the article stays long enough without the sentence."""
         if self.words - word_count(sentence.text) < self.outline.words.min:
@@ -100,8 +104,7 @@ class _Desk:
         return True
 
     def _keep_only(self, place: int, kept: list[Sentence]) -> None:
-        paragraph = self.blocks[place]
-        assert isinstance(paragraph, Paragraph)
+        paragraph = self._paragraph(place)
         self.words += sum(word_count(one.text) for one in kept) - sum(
             word_count(one.text) for one in paragraph.sentences
         )
@@ -193,8 +196,7 @@ class _Desk:
         return bool(set(before.sentences[-1].citations) & set(first.citations))
 
     def _move_up(self, place: int, sentences: list[Sentence]) -> None:
-        before = self.blocks[place - 1]
-        assert isinstance(before, Paragraph)
+        before = self._paragraph(place - 1)
         self.edits.add(
             "structure.merged",
             sentences[0].text,
@@ -232,9 +234,7 @@ class _Desk:
             _, place, sentence = min(last, key=lambda entry: entry[:2])
             if not self._may_lose(sentence):
                 return
-            block = self.blocks[-place]
-            assert isinstance(block, Paragraph)
-            self._keep_only(-place, list(block.sentences[:-1]))
+            self._keep_only(-place, list(self._paragraph(-place).sentences[:-1]))
             self.edits.add(
                 rule,
                 sentence.text,
@@ -274,8 +274,7 @@ class _Desk:
         return bool(same) and total <= LONGEST_PARAGRAPH
 
     def _joined(self, first: int, second: int) -> Paragraph:
-        left, right = self.blocks[first], self.blocks[second]
-        assert isinstance(left, Paragraph) and isinstance(right, Paragraph)
+        left, right = self._paragraph(first), self._paragraph(second)
         return replace(left, sentences=(*left.sentences, *right.sentences))
 
     def _split_long(self) -> None:

@@ -13,10 +13,12 @@ Kind = Literal["address", "date", "percentage", "number", "ticker", "quote"]
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b|\b(?:bc1[a-z0-9]{20,}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\b")
 _MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _DATE = re.compile(
-    rf"\b(?:\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}}|\d{{4}}-\d{{2}}-\d{{2}})\b"
+    rf"\b(?:\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}}|"
+    r"\d{4}-\d{2}-\d{2})\b"
 )
 _PERCENTAGE = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?\s?(?:%|per cent\b|percent\b)")
-_NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)?(?![\w])|\b[A-Z]{2,}-\d+\b")
+_NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)*[A-Za-z]{0,3}(?!\w|\.\d|,\d)|\b[A-Z]{2,}-\d+\b")
+_MARKS = re.compile(r"[`*]")
 _QUOTE = re.compile(r"[\"“]([^\"“”]{4,})[\"”]")
 _TICKER = re.compile(r"(?<![\w-])\$?[A-Z]{2,6}(?![\w-])")
 _SEPARATOR = re.compile(r"(?<=\d),(?=\d{3})")
@@ -39,7 +41,7 @@ class Checkable:
 def checkables(sentence: str) -> tuple[Checkable, ...]:
     """Everything of a sentence that can be checked, each part once."""
     found: list[Checkable] = []
-    rest = sentence
+    rest = sentence = _MARKS.sub("", sentence)
     patterns: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ("address", _ADDRESS),
         ("date", _DATE),
@@ -48,7 +50,7 @@ def checkables(sentence: str) -> tuple[Checkable, ...]:
     for kind, pattern in patterns:
         found += [Checkable(kind, match[0]) for match in pattern.finditer(rest)]
         rest = pattern.sub(" ", rest)
-    found += [Checkable("number", match[0]) for match in _NUMBER.finditer(rest)]
+    found += [Checkable("number", match[0].rstrip(",")) for match in _NUMBER.finditer(rest)]
     tickers = word_set("tickers", "tickers")
     found += [
         Checkable("ticker", one)

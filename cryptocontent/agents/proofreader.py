@@ -88,7 +88,7 @@ def _sentence(work: Work, sentence: Sentence, edits: Edits, findings: list[WorkF
     sources = [passage.text for number in sentence.citations if (passage := work.passage(number))]
     sources = [source for source in sources if supports(source, text)]
     for rule in _rules():
-        if sources and not rule.anywhere or not rule.pattern.search(text):
+        if (sources and not rule.anywhere) or not rule.pattern.search(text):
             continue
         changed = _applied(rule, text)
         if changed == text:
@@ -179,10 +179,12 @@ def _typography() -> list[_Rule]:
 def _grammar() -> list[_Rule]:
     # `that that` and `had had` can be right
     doubled = re.compile(r"\b(?!(?:that|had|can|do|will|is)\b)([A-Za-z]{2,})\s+\1\b(?!-)")
-    article = re.compile(r"\b([Aa]) (?=(?:[aei][a-z]{2,}|EVM|EIP|ETH|NFT|EOA|L1|L2)\b)(?!eu|one\b|ewe)")
+    article = re.compile(
+        r"\ba (?=(?:[aei][a-z]{3,}|EVM|EIP|ETH|NFT|EOA)\b)(?!eu|ewe|also\b|after\b|exist|and\b|else\b|even\b|into\b)"
+    )
     return [
         _Rule("grammar.doubled_word", doubled, r"\1", "the word stands twice"),
-        _Rule("grammar.article", article, r"\1n ", "“an” before a vowel"),
+        _Rule("grammar.article", article, "an ", "“an” before a vowel"),
     ]
 
 

@@ -42,11 +42,13 @@ _ENDING = re.compile(r"\w{2,}(?:ed|izes|ises|ates|ifies|ses|shes|ches|ects|ines)
 _NORMATIVE = re.compile(r"\b(?:MUST|SHALL|SHOULD|MAY|REQUIRED|RECOMMENDED|OPTIONAL)\b")
 _CONSTANT = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
 _PLACE = re.compile(r"\b(?:above|below)(?=\s+(?:the|a|an|its|their|which|that|\d|`|zero|one))", re.I)
+_POINTING = re.compile(r"\b(?:above|below|following)\s*[.,;:)]", re.I)
 _FROM_TO = re.compile(r"\bfollowing (?=the|a|an|this)\b", re.I)
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*", re.UNICODE)
 _DEMONSTRATIVE = re.compile(
-    r"\b(?:this(?! (?:eip|proposal|specification|document)\b)|these|those(?! (?:who|that|which|of|with|in))|such(?! as)|"
-    r"(?:of|to|than|like|as|for|from|by|with|all) that(?=[,.;]| of)|(?:the|its) (?:former|latter|same|other))\b",
+    r"\b(?:this(?! (?:eip|proposal|specification|document)\b)|these|those(?! (?:who|that|which|of|with|in))|"
+    r"such(?! as)|(?:of|to|than|like|as|for|from|by|with|all) that(?=[,.;]| of)|"
+    r"(?:the|its) (?:former|latter|same|other))\b",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[\w.\-$#/+@:]{1,48}(?:\(\w*\)|\[\w*\])?\Z|0x[0-9a-fA-F]{1,8}\Z")
@@ -122,11 +124,9 @@ def _judge(sentence: str, place: tuple[int, int, bool], least: int) -> SourceSen
 
 def tidy(sentence: str) -> str:
     """The sentence without a closing parenthesis that points elsewhere: `(see below).` becomes `.`"""
-    match = None
-    for match in _PARENTHESIS.finditer(sentence):
-        pass
-    if match and sentence[match.end() :] in (".", "!", ""):
-        return sentence[: match.start()] + "."
+    last = list(_PARENTHESIS.finditer(sentence))[-1:]
+    if last and sentence[last[0].end() :] in (".", "!", ""):
+        return sentence[: last[0].start()] + "."
     return sentence
 
 
@@ -156,12 +156,14 @@ def fitness(text: str) -> int:
         return NEVER
     if phrases("prose", "boilerplate", True).search(plain) or is_imperative(plain) or not has_verb(plain):
         return NEVER
+    if _POINTING.search(plain) or _is_pseudocode(text):
+        return NEVER
     inner = _ABBREVIATION.sub("", plain)
     if _INNER_STOP.search(inner[:-1]) or "?" in plain:
         return NEVER
-    if _LABEL.match(text) and plain.index(":") < len(plain) / 2:
+    if (label := _LABEL.match(plain)) and label.end() < len(plain) / 2:
         return NEVER
-    if speaks_elsewhere(plain) or _is_pseudocode(text):
+    if speaks_elsewhere(plain):
         return _LAST
     if names_document(plain):
         return _NAMING

@@ -12,19 +12,13 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from cryptocontent.agents.lexicon import data
+from cryptocontent.agents.lexicon import data, word_set
 from cryptocontent.agents.prose import SourceSentence, skipped_heading, source_sentences
 from cryptocontent.agents.work import ResearchPassage, Work
 from cryptocontent.content.text import words
 
 Matrix = NDArray[np.float64]
 MOST_SENTENCES, MOST_WORDS = 4, 95
-GENERIC = frozenset(
-    """a an the of and or in on at to for from by with without as is are was be how what why when where which who it its
-    this that these those explained explain explainer guide introduction overview understanding about into vs versus
-    new between two their they than then can will work works does do not no about over under comparison compare
-    mean means matter matters beginner beginners deep dive look inside short history eip eips ethereum""".split()
-)
 _SUFFIX = re.compile(r"(?:ations?|ments?|ings?|ies|ied|ers?|es|ed|s|ly)\Z")
 
 
@@ -40,7 +34,8 @@ def stem(word: str) -> str:
 
 def stems(text: str) -> list[str]:
     """The stems of a text's words, common words and parts of the question left out."""
-    return [stem(word) for word in words(text) if word.casefold() not in GENERIC and len(word) > 1]
+    generic = word_set("prose", "generic")
+    return [stem(word) for word in words(text) if word.casefold() not in generic and len(word) > 1]
 
 
 @lru_cache(maxsize=8192)
@@ -136,7 +131,8 @@ def _aspects() -> tuple[_Aspect, ...]:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`fit[r, s]` is how well run r stands in section s (0: the lead), `about[r]` how much it is about the
-    brief at all, `manner[r]` how well its sentences read; `references` is the relevance of each reference, 1 for the best."""
+    brief at all, `manner[r]` how well its sentences read; `references` is the relevance of each reference,
+    1 for the best."""
 
     fit: Matrix
     about: Matrix
@@ -285,7 +281,7 @@ _DEFINING = re.compile(
 
 
 def _lead_fit(run: Run, heading: frozenset[str], topical: float, subject: float, reference: float) -> float:
-    """How well a run opens the article: summaries and definitions of the subject, from a source's beginning."""
+    """How well a run opens the article: a summary or a definition, from the beginning of a source."""
     summary = 0.4 * bool({"abstract", "summary", "simpl", "overview", "introduction", "introduc"} & heading)
     motive = 0.15 * bool({"motiv", "background", "motivation"} & heading or not heading)
     first = 0.25 * (run.passage.ordinal == 0 and reference > 0.9)

@@ -6,7 +6,6 @@ from typing import Any
 
 from cryptocontent.agents.drafts import counted
 from cryptocontent.agents.lexicon import word_set
-from cryptocontent.agents.ranking import GENERIC
 from cryptocontent.agents.readability import readability
 from cryptocontent.agents.work import SeoPackage, Work, WorkFinding, WorkMessage
 from cryptocontent.content.documents import (
@@ -16,8 +15,8 @@ from cryptocontent.content.documents import (
     Paragraph,
     body_words,
     cited_numbers,
-    parse,
     paragraphs,
+    parse,
 )
 from cryptocontent.content.text import slugify, words
 
@@ -56,9 +55,10 @@ async def rules(work: Work) -> Work:
     summary = WorkMessage(
         author="seo",
         kind="summary",
-        body=f"Title of {len(title)} characters, description of {len(description)}, {counted(len(keywords), 'keyword')} "
-        f"({', '.join(keywords[:4])}…); reading ease {metrics['flesch_reading_ease']}, grade "
-        f"{metrics['flesch_kincaid_grade']}; {counted(len(findings), 'finding')}. The text is unchanged.",
+        body=f"Title of {len(title)} characters, description of {len(description)}, "
+        f"{counted(len(keywords), 'keyword')} ({', '.join(keywords[:4])}…); reading ease "
+        f"{metrics['flesch_reading_ease']}, grade {metrics['flesch_kincaid_grade']}; "
+        f"{counted(len(findings), 'finding')}. The text is unchanged.",
         data={"metrics": metrics, "slug": package.slug},
     )
     return work.model_copy(
@@ -99,7 +99,7 @@ def _cut(text: str, limit: int) -> str:
         return text
     kept = text[: limit + 1].rsplit(" ", 1)[0] if " " in text[: limit + 1] else text[:limit]
     parts = kept.rstrip(" ,;:–—-(").split()
-    while len(parts) > 1 and parts[-1].casefold() in GENERIC:
+    while len(parts) > 1 and parts[-1].casefold() in word_set("prose", "generic"):
         parts.pop()
     return " ".join(parts).rstrip(" ,;:–—-(")
 
@@ -121,12 +121,13 @@ def describe(sentences: list[str]) -> str:
 
 def _keywords(work: Work, sentences: list[str]) -> tuple[str, ...]:
     """The brief's keywords, then phrases that the text uses most: runs of content words between stop
-    words and punctuation, by frequency and length (S. Rose et al., "Automatic keyword extraction from
-    individual documents", 2010)."""
+    words and punctuation, by frequency and length, after S. Rose et al.,
+    "Automatic keyword extraction from individual documents" (2010)."""
     found = list(dict.fromkeys(keyword.strip() for keyword in work.brief.keywords if keyword.strip()))
-    stop = GENERIC | word_set("prose", "verbs") | word_set("prose", "pronouns") | word_set("seo", "stop")
+    stop = word_set("seo", "stop").union(
+        *(word_set("prose", key) for key in ("generic", "verbs", "pronouns"))
+    )
     counts: Counter[str] = Counter()
-    degree: Counter[str] = Counter()
     for sentence in sentences:
         for part in _PHRASE_END.split(sentence):
             phrase: list[str] = []
@@ -135,17 +136,15 @@ def _keywords(work: Work, sentences: list[str]) -> tuple[str, ...]:
                 if plain in stop or len(plain) < 3 or plain.isdigit() or "_" in plain:
                     if 1 <= len(phrase) <= 3:
                         counts[" ".join(phrase)] += 1
-                        degree.update(dict.fromkeys(phrase, len(phrase)))
                     phrase = []
                 else:
                     phrase.append(plain)
-    lower = " ".join(found).casefold()
     ranked = sorted(counts, key=lambda one: (-counts[one] * (1 + 0.4 * one.count(" ")), one))
-    for phrase in ranked:
-        if len(found) >= KEYWORDS_MOST or counts[phrase] < 2:
+    for candidate in ranked:
+        if len(found) >= KEYWORDS_MOST or counts[candidate] < 2:
             break
-        if phrase not in lower and not any(phrase in other.casefold() for other in found):
-            found.append(phrase)
+        if not any(candidate in other.casefold() or other.casefold() in candidate for other in found):
+            found.append(candidate)
     return tuple(found[:KEYWORDS_MOST])
 
 
@@ -210,7 +209,8 @@ def _findings(
                 )
             )
     if metrics["flesch_reading_ease"] < _HARD_TO_READ:
-        message = f"The text is hard to read (Flesch reading ease {metrics['flesch_reading_ease']}, below {_HARD_TO_READ:.0f})."
+        ease = metrics["flesch_reading_ease"]
+        message = f"The text is hard to read (Flesch reading ease {ease}, below {_HARD_TO_READ:.0f})."
         found.append(
             WorkFinding(rule="readability.hard", severity="info", message=message, evidence=dict(metrics))
         )

@@ -1,10 +1,11 @@
 """The writer: an article out of the research, every sentence word for word from the passage it cites."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 from cryptocontent.agents.arrange import Plan, arrange
 from cryptocontent.agents.prose import LEVELS
-from cryptocontent.agents.ranking import Run, Topic, runs
+from cryptocontent.agents.ranking import Ranking, Run, Topic, runs
 from cryptocontent.agents.work import Draft, StageFailed, Work, WorkMessage
 from cryptocontent.content.documents import (
     Block,
@@ -16,6 +17,7 @@ from cryptocontent.content.documents import (
     parse,
     render,
 )
+from cryptocontent.content.templates import Outline
 from cryptocontent.content.text import word_count
 
 VERSION = "1"
@@ -31,6 +33,7 @@ _STEPS = (
 )
 """Steps of relaxation: the level of sentences (`prose.LEVELS`), how much a run must be about the brief, and
 how well it must read."""
+_ENOUGH = 4  # from this step on an article that is long enough is not relaxed further for a section's sake
 _THIN = 30  # a section with fewer words than this is no section
 
 
@@ -42,49 +45,72 @@ async def rules(work: Work) -> Work:
 def compose(work: Work) -> Work:
     """The same, for callers that do not await."""
     outline = work.brief.outline
-    prose_words = sum(word_count(one.text) for one in work.research if one.kind in ("prose", "list"))
-    if prose_words < outline.words.min:
+    found = sum(word_count(one.text) for one in work.research if one.kind in ("prose", "list"))
+    if found < outline.words.min:
         raise StageFailed(
-            f"the research has {prose_words} words of text in {len(work.research)} passages; the outline "
-            f"asks for at least {outline.words.min}: add references about {outline.title!r} or ask for less"
+            f"the research has {found} words of text in {len(work.research)} passages; the outline asks for "
+            f"at least {outline.words.min}: add references about “{outline.title}” or ask for less"
         )
+    best = _best_attempt(work)
+    if best.words < outline.words.min:
+        headings = [
+            section.heading
+            for number, section in enumerate(outline.sections, 1)
+            if not best.plan.runs(number)
+        ]
+        missing = f"; nothing for {', '.join(headings)}" if headings else ""
+        raise StageFailed(
+            f"only {best.words} words of usable sentences were found in {len(work.research)} passages; the "
+            f"outline asks for at least {outline.words.min}{missing}"
+        )
+    messages = (*work.messages, _summary(work, best), *_questions(work, best.plan))
+    draft = Draft(title=outline.title, body=render(best.blocks))
+    return work.model_copy(update={"draft": draft, "messages": messages})
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one step of relaxation gives."""
+
+    step: int
+    plan: Plan
+    blocks: list[Block]
+    words: int
+    considered: int
+
+    def grade(self, outline: Outline) -> tuple[bool, int, int]:
+        """Long enough first, then the more full sections the better, then the stricter the better."""
+        full, long = self.full(outline), self.words >= outline.words.min
+        return (long, full if long else self.words, -self.step)
+
+    def full(self, outline: Outline) -> int:
+        """How many sections have about what they ask for."""
+        return sum(
+            self.plan.words(number) >= 0.7 * section.words.min
+            for number, section in enumerate(outline.sections, 1)
+        )
+
+
+def _best_attempt(work: Work) -> _Attempt:
+    outline = work.brief.outline
     topic = Topic(work)
-    best: tuple[tuple[int, int, int], list[Block], Plan, int] | None = None
-    considered = 0
-    last_level = -1
+    attempts: list[_Attempt] = []
+    levels: dict[int, tuple[list[Run], Ranking]] = {}
+    comfortable = min(outline.words.min * 1.05 + 10, outline.words.max)
     for step, (level, gate, manner) in enumerate(_STEPS):
-        if level != last_level:
+        if level not in levels:
             candidates = runs(work.research, level)
-            ranking = topic.rank(candidates)
-            last_level = level
+            levels[level] = candidates, topic.rank(candidates)
+        candidates, ranking = levels[level]
         plan = arrange(outline, candidates, ranking, gate, manner, _THIN)
         blocks = _blocks(work, plan)
-        total = body_words(blocks)
-        considered = max(considered, len(candidates))
-        sufficient = sum(
-            plan.words(index) >= section.words.min * 0.7 for index, section in enumerate(outline.sections, 1)
-        )
-        enough = total >= min(outline.words.min * 1.05 + 10, outline.words.max)
-        grade = (int(total >= outline.words.min), sufficient if total >= outline.words.min else total, -step)
-        if best is None or grade > best[0]:
-            best = (grade, blocks, plan, step)
-        if (enough and sufficient == len(outline.sections)) or (best[0][0] and step >= 4):
+        attempt = _Attempt(step, plan, blocks, body_words(blocks), len(candidates))
+        attempts.append(attempt)
+        if attempt.words >= comfortable and attempt.full(outline) == len(outline.sections):
             break
-    assert best is not None
-    grade, blocks, plan, step = best
-    total = body_words(blocks)
-    if total < outline.words.min:
-        missing = [
-            section.heading for index, section in enumerate(outline.sections, 1) if not plan.runs(index)
-        ]
-        raise StageFailed(
-            f"only {total} words of usable sentences were found in {len(work.research)} passages; the outline "
-            f"asks for at least {outline.words.min}"
-            + (f"; nothing for {', '.join(missing)}" if missing else "")
-        )
-    messages = (*work.messages, _summary(work, plan, blocks, step, considered), *_questions(work, plan))
-    draft = Draft(title=outline.title, body=render(blocks))
-    return work.model_copy(update={"draft": draft, "messages": messages})
+        if step >= _ENOUGH and any(one.words >= outline.words.min for one in attempts):
+            break
+    return max(attempts, key=lambda one: one.grade(outline))
 
 
 def _blocks(work: Work, plan: Plan) -> list[Block]:
@@ -158,25 +184,24 @@ def _with_figure(work: Work, blocks: list[Block]) -> list[Block]:
     return blocks
 
 
-def _summary(work: Work, plan: Plan, blocks: list[Block], step: int, considered: int) -> WorkMessage:
-    outline = work.brief.outline
+def _summary(work: Work, best: _Attempt) -> WorkMessage:
+    outline, plan = work.brief.outline, best.plan
     used = {run.passage.number for index in range(len(outline.sections) + 1) for run in plan.runs(index)}
     sources = {one.title for one in work.research if one.number in used}
-    total = body_words(blocks)
-    sections = sum(isinstance(block, Heading) and block.level == 2 for block in blocks)
-    level = _STEPS[step][0]
+    sections = sum(isinstance(block, Heading) and block.level == 2 for block in best.blocks)
+    level = _STEPS[best.step][0]
     text = (
-        f"Wrote {total} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
-        f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {considered} runs of "
-        f"sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. Left out as repetitions: {plan.repeated}."
+        f"Wrote {best.words} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
+        f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {best.considered} "
+        f"runs of sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. Left out as repetitions: {plan.repeated}."
     )
     data = {
-        "words": total,
+        "words": best.words,
         "sections": sections,
         "passages": len(work.research),
         "passages_used": sorted(used),
         "sources": sorted(sources),
-        "step": step,
+        "step": best.step,
         "repeated": plan.repeated,
     }
     return WorkMessage(author="writer", kind="summary", body=text, data=data)
@@ -187,9 +212,9 @@ def _questions(work: Work, plan: Plan) -> list[WorkMessage]:
     for index, section in enumerate(work.brief.outline.sections, 1):
         found = plan.words(index)
         if not found:
-            body = f"The research has nothing good for “{section.heading}”, so I left it out. Is there a source for it?"
+            body = f"“{section.heading}” is left out: nothing good was found for it. Is there a source?"
         elif found < section.words.min * 0.75:
-            body = f"“{section.heading}” has {found} of at least {section.words.min} words: is there a further source for it?"
+            body = f"“{section.heading}” has {found} of {section.words.min} words. Is there a further source?"
         else:
             continue
         data = {"section": section.heading, "words": found, "wanted": section.words.min}

@@ -154,7 +154,8 @@ class Supervisor:
                     reason = f"was not healthy within {child.start_seconds:g} s"
                     raise self._failure(running, reason) from None
                 except ChildFailed as failure:
-                    raise self._failure(running, str(failure)) from None
+                    message = f"{child.name} {failure}; its log is {self._log(child)}"
+                    raise ChildFailed(message) from None
                 self._healthy[child.name].set()
             code = await ending
         finally:
