@@ -4,7 +4,6 @@ from typing import Any
 
 from dagster import AssetSelection, Field, config_mapping, define_asset_job, graph, in_process_executor
 
-from cryptocontent.assets import partitions
 from cryptocontent.assets.articles import STAGE_OPS, articles, research, research_op
 from cryptocontent.assets.knowledge import passages, references
 from cryptocontent.assets.publications import exports
@@ -12,20 +11,17 @@ from cryptocontent.assets.publications import exports
 import_references = define_asset_job(
     "import_references",
     AssetSelection.assets(references, passages),
-    partitions_def=partitions.projects,
     description="Import a project's folders again and bring its search index in step.",
 )
 generate_articles = define_asset_job(
     "generate_articles",
     AssetSelection.assets(research, articles),
-    partitions_def=partitions.briefs,
     executor_def=in_process_executor,
     description="Take briefs through the five agents. A range of partitions is one run.",
 )
 export_articles = define_asset_job(
     "export_articles",
     AssetSelection.assets(exports),
-    partitions_def=partitions.projects,
     description="Write a project's articles as Markdown, HTML and JSON.",
 )
 
@@ -33,7 +29,7 @@ export_articles = define_asset_job(
 @config_mapping(config_schema={"brief_ids": Field([str], description="the briefs to take through the agents")})
 def _for_all_ops(value: dict[str, Any]) -> dict[str, Any]:
     names = [research_op.name, *(stage.name for stage in STAGE_OPS)]
-    return {name: {"config": {"brief_ids": value["brief_ids"]}} for name in names}
+    return {"ops": {name: {"config": {"brief_ids": value["brief_ids"]}} for name in names}}
 
 
 @graph(name="regenerate_briefs")

@@ -24,7 +24,7 @@ def references(context: AssetExecutionContext, platform: PlatformResource) -> Ma
         platform.objects,
         project,
         folders,
-        Actor("run", context.run_id),
+        Actor("run", context.run.run_id),
         max_bytes=platform.settings.max_document_bytes,
     )
     for path, reason in report.problems:

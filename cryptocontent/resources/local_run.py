@@ -38,7 +38,7 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
         requests = plan(engine, instance, generation_id)
         set_running(engine, generation_id)
         for request in requests:
-            job = defs.get_job_def(str(request.job_name))
+            job = defs.resolve_job_def(str(request.job_name))
             job.execute_in_process(
                 run_config=request.run_config or None, tags=request.tags, instance=instance, raise_on_error=False
             )
@@ -56,7 +56,7 @@ def materialize(job_name: str, partition: str) -> bool:
     prepare_dagster_home(Settings())
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(partitions.projects.name or "", [partition])
-        job = defs.get_job_def(job_name)
+        job = defs.resolve_job_def(job_name)
         return job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=False).success
 
 

@@ -1,0 +1,235 @@
+"""Runs through Dagster, on an instance of the test's own: what is materialized, what fails, what is
+started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import AssetKey, DagsterInstance, Definitions, build_sensor_context
+from sqlalchemy import Engine, update
+
+from cryptocontent.agents.pipeline import Agent
+from cryptocontent.content.generations import failures, request_generation, state_counts
+from cryptocontent.content.projects import create_project
+from cryptocontent.definitions import build_defs
+from cryptocontent.resources import platform as resource_module
+from cryptocontent.resources.platform import PipelineResource, PlatformResource
+from cryptocontent.sensors.catalog import catalog
+from cryptocontent.sensors.generations import all_over, generations, plan
+from cryptocontent.settings import Settings
+from cryptocontent.storage import reading, writing
+from cryptocontent.storage.models import Generation
+from tests.agents.world import WHO, Calls, make_world
+
+ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
+_calls: dict[str, Calls] = {}
+
+
+class CountingPipeline(PipelineResource):
+    """The pipeline with the agents of the test."""
+
+    def agents(self) -> list[Agent]:
+        return _calls["now"].agents()
+
+
+class House:
+    """Definitions, instance and database of one test."""
+
+    def __init__(self, engine: Engine, settings: Settings, instance: DagsterInstance) -> None:
+        self.engine, self.settings, self.instance = engine, settings, instance
+        self.platform = PlatformResource()
+        self.defs: Definitions = build_defs({"pipeline": CountingPipeline(platform=self.platform)})
+        self.use(Calls(settings.home / "calls"))
+
+    def use(self, calls: Calls) -> Calls:
+        _calls["now"] = calls
+        return calls
+
+    def run(self, job: str, *, run_config: Any = None, **options: Any) -> Any:
+        found = self.defs.resolve_job_def(job)
+        return found.execute_in_process(
+            instance=self.instance, run_config=run_config, raise_on_error=False, **options
+        )
+
+    def request(self, ids: list[str], batch_size: int = 100) -> str:
+        with writing(self.engine) as session:
+            return request_generation(session, "p", ids, WHO, batch_size=batch_size)
+
+    def carry_out(self, generation: str) -> list[Any]:
+        return [
+            self.run(str(request.job_name), run_config=request.run_config or None, tags=request.tags)
+            for request in plan(self.engine, self.instance, generation)
+        ]
+
+    def tick(self, sensor: Any, cursor: str | None = None) -> Any:
+        context = build_sensor_context(
+            self.instance, cursor=cursor, resources={"platform": self.platform}, definitions=self.defs
+        )
+        return sensor(context)
+
+    def status(self, generation: str) -> str:
+        with reading(self.engine) as session:
+            return session.get_one(Generation, generation).status
+
+
+@pytest.fixture
+def house(sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setenv("CRYPTOCONTENT_HOME", str(tmp_path))
+    resource_module._settings.cache_clear()
+    resource_module._pipelines.clear()
+    with DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        yield House(sqlite_engine, Settings(), instance)
+    resource_module._settings.cache_clear()
+
+
+def test_a_generation_materializes_research_and_articles(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 3)
+    generation = house.request(ids)
+    (result,) = house.carry_out(generation)
+    assert result.success
+    assert house.instance.get_materialized_partitions(ARTICLES) == set(ids)
+    assert house.instance.get_materialized_partitions(RESEARCH) == set(ids)
+    event = house.instance.get_latest_materialization_event(ARTICLES)
+    assert event and event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    assert metadata["title"].value and metadata["words"].value == 10
+    assert str(metadata["preview"].value).startswith("# Topic")
+    assert house.status(generation) == "done"
+
+
+def test_one_bad_brief_is_named_and_the_others_are_done(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 5)
+    calls = house.use(Calls(house.settings.home / "calls", permanent=[ids[1]], blocked=[ids[3]]))
+    generation = house.request(ids)
+    (result,) = house.carry_out(generation)
+    assert not result.success
+    assert house.instance.get_materialized_partitions(ARTICLES) == {ids[0], ids[2], ids[4]}
+    with reading(house.engine) as session:
+        reasons = {item["brief"]: item["error"] for item in failures(session, generation)}
+    assert reasons == {
+        ids[1]: "editor: this brief cannot be edited",
+        ids[3]: "not publishable: not fit to print",
+    }
+    assert house.status(generation) == "failed"
+
+    # Retried alone: only what is missing is done, and the others are left alone.
+    calls.permanent.clear()
+    before = sum(calls.counts().values())
+    again = house.request([ids[1]])
+    (result,) = house.carry_out(again)
+    assert result.success
+    assert sum(calls.counts().values()) - before == 4, "the writer's stage was kept"
+    assert ids[1] in house.instance.get_materialized_partitions(ARTICLES)
+
+
+def test_scattered_briefs_are_one_run(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 6)
+    generation = house.request([ids[0], ids[2], ids[5]])
+    (result,) = house.carry_out(generation)
+    assert result.success and result.job_def.name == "regenerate_briefs"
+    assert house.instance.get_materialized_partitions(ARTICLES) == {ids[0], ids[2], ids[5]}
+    assert house.instance.get_materialized_partitions(RESEARCH) == {ids[0], ids[2], ids[5]}
+    assert house.status(generation) == "done"
+
+
+def test_a_brief_without_references_fails_with_the_reason(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 1)
+    (house.settings.home / "notes" / "fees.md").unlink()
+    house.tick(catalog)
+    assert house.run("import_references", partition_key=_with_project(house)).success
+    generation = house.request(ids)
+    (result,) = house.carry_out(generation)
+    assert not result.success
+    with reading(house.engine) as session:
+        assert "import references on this subject first" in failures(session, generation)[0]["error"]
+
+
+def _with_project(house: House) -> str:
+    house.instance.add_dynamic_partitions("projects", ["p"])
+    return "p"
+
+
+def test_knowledge_and_exports_run_by_project(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 2)
+    _with_project(house)
+    (house.settings.home / "notes" / "more.md").write_text("# More\n\nA blob is kept for eighteen days.\n")
+    assert house.run("import_references", partition_key="p").success
+    event = house.instance.get_latest_materialization_event(AssetKey("references"))
+    assert event and event.asset_materialization and event.asset_materialization.metadata["added"].value == 1
+    house.carry_out(house.request(ids))
+    assert house.run("export_articles", partition_key="p").success
+    folder = house.settings.exports_dir / "p"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{slug}.{kind}" for slug in ("same-slug-2", "same-slug") for kind in ("html", "json", "md")
+    ]
+
+
+def test_the_catalog_adds_partitions_and_reports_imports_once(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 3)
+    first = house.tick(catalog)
+    assert {request.partitions_def_name: request.partition_keys for request in first.dynamic_partitions_requests} == {
+        "projects": ["p"],
+        "briefs": ids,
+    }
+    assert [event.partition for event in first.asset_events] == ["p"]
+    for request in first.dynamic_partitions_requests:
+        house.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+    assert "no new projects" in house.tick(catalog, first.cursor).skip_message
+
+
+def test_a_generation_is_started_once_and_settled(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 5)
+    generation = house.request(ids, batch_size=2)
+    first, repeated = house.tick(generations), house.tick(generations)
+    keys = [request.run_key for request in first.run_requests]
+    assert keys == [f"{generation}:{n}" for n in range(3)]
+    assert [request.run_key for request in repeated.run_requests] == keys, "`run_key` drops the repeats"
+    assert house.status(generation) == "running"
+    for request in first.run_requests:
+        house.run(str(request.job_name), run_config=request.run_config or None, tags=request.tags)
+    assert house.status(generation) == "done"
+    with reading(house.engine) as session:
+        assert state_counts(session, generation) == {"done": 5}
+    assert "no generation is waiting" in house.tick(generations).skip_message
+
+
+def test_briefs_of_a_run_that_died_are_failed_and_exports_follow(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 1)
+    generation = house.request(ids)
+    house.tick(generations)
+    (request,) = plan(house.engine, house.instance, generation)
+    job = house.defs.resolve_job_def(str(request.job_name))
+    run = house.instance.create_run_for_job(job, tags=request.tags)
+    assert house.tick(generations).run_requests == [], "the run is on its way"
+    house.instance.report_run_failed(run)
+    (export,) = house.tick(generations).run_requests
+    assert (export.job_name, export.partition_key) == ("export_articles", "p")
+    with reading(house.engine) as session:
+        assert run.run_id in failures(session, generation)[0]["error"]
+
+
+def test_a_run_that_will_be_retried_is_not_over(house: House) -> None:
+    job = house.defs.resolve_job_def("import_references")
+    run = house.instance.create_run_for_job(job, tags={"dagster/will_retry": "true"})
+    house.instance.report_run_failed(run)
+    failed = house.instance.get_runs()
+    assert not all_over(failed)
+    house.instance.create_run_for_job(job, parent_run_id=run.run_id, root_run_id=run.run_id)
+    assert not all_over(house.instance.get_runs())
+
+
+def test_generations_of_a_local_runner_are_left_alone(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 1)
+    generation = house.request(ids)
+    with writing(house.engine) as session:
+        session.execute(update(Generation).filter_by(id=generation).values(runner="local"))
+    assert "no generation is waiting" in house.tick(generations).skip_message
+
+
+def test_projects_without_references_have_partitions_too(house: House) -> None:
+    with writing(house.engine) as session:
+        create_project(session, "empty", "", WHO)
+    result = house.tick(catalog)
+    assert result.dynamic_partitions_requests[0].partition_keys == ["empty"]
+    assert not result.asset_events
