@@ -35,6 +35,7 @@ help: ## List the targets
 
 .PHONY: .venv
 .venv: $(INSTALLED) ## Make or update the virtual environment
+	@:
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \

@@ -24,7 +24,7 @@ def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     # Restored at the end, whatever is set meanwhile.
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "")
-    return Settings(_env_file=None)  # type: ignore[call-arg]
+    return Settings(_env_file=None)
 
 
 def test_dagster_loads_it_and_keeps_what_happens(settings: Settings) -> None:

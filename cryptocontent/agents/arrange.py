@@ -178,6 +178,7 @@ class _Board:
         single = np.array([len(run.sentences) == 1 for run in candidates])
         self.values[single] -= 0.55
         naming = np.array([any(one.names_document for one in run.sentences) for run in candidates])
+        self.values[naming & single] -= 0.3  # a heading of its own over one sentence
         self.values[naming, 0] -= 1.0  # nothing yet says which document `this proposal` is
         self.closest = np.zeros(len(candidates))
         self.begun = np.zeros((len(names), self.values.shape[1]), dtype=bool)

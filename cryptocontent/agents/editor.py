@@ -9,11 +9,9 @@ from cryptocontent.agents.prose import opens_dangling, without_code, without_con
 from cryptocontent.agents.work import Work
 from cryptocontent.content.documents import (
     Block,
-    Figure,
     Heading,
     Paragraph,
     Sentence,
-    Verbatim,
     body_words,
     parse,
     without_empty,
@@ -54,10 +52,9 @@ class _Desk:
         self._repetitions()
         self._openings()
         self._lengths()
-        self.blocks = without_empty(self.blocks)
+        self._empty_sections()
         self._merge_singles()
         self._split_long()
-        self.blocks = _without_bare_headings(self.blocks, self.edits)
         summary = self._summary(before)
         data = {"words_before": before, "words_after": body_words(self.blocks), "kept_for_length": self.kept}
         return with_body(self.work, self.blocks, self.edits.messages(summary, data))
@@ -246,6 +243,14 @@ class _Desk:
         scores = [passage.scores for number in sentence.citations if (passage := self.work.passage(number))]
         return max((one[index] for one in scores if index < len(one)), default=0.0)
 
+    def _empty_sections(self) -> None:
+        """No heading over nothing."""
+        kept = without_empty(self.blocks)
+        for block in self.blocks:
+            if isinstance(block, Heading) and block not in kept:
+                self.edits.add("structure.empty", block.text, "", "nothing stands under it")
+        self.blocks = kept
+
     def _merge_singles(self) -> None:
         """A paragraph of one sentence joins its neighbour from the same source."""
         place = 0
@@ -318,12 +323,3 @@ def _split_place(paragraph: Paragraph) -> int:
         return 0
     places = [at for at in range(2, len(lengths) - 1) if not opens_dangling(paragraph.sentences[at].text)]
     return min(places, key=lambda at: abs(2 * sum(lengths[:at]) - total), default=0)
-
-
-def _without_bare_headings(blocks: list[Block], edits: Edits) -> list[Block]:
-    kept = without_empty(blocks)
-    full = [block for block in kept if isinstance(block, Paragraph | Figure | Verbatim)]
-    for block in blocks:
-        if isinstance(block, Heading) and block not in kept:
-            edits.add("structure.empty", block.text, "", "nothing stands under it")
-    return kept if full else blocks

@@ -58,7 +58,8 @@ def stage_keys(agents: Sequence[Agent], input_hash: str) -> list[str]:
 class Pipeline:
     """One process's way of taking briefs through the agents.
 
-    `calls_in_flight` bounds the agent calls that run at once. Failures that trying again cannot mend
+    `calls_in_flight` bounds the agent calls that run at once. What goes into a brief is read once, so
+    that all stages of a run work from the same research. Failures that trying again cannot mend
     (`StageFailed`) are remembered for the life of this object: the next stage's op does not repeat
     them, a new run does.
     """
@@ -68,12 +69,15 @@ class Pipeline:
     agents: Sequence[Agent] = PIPELINE
     calls_in_flight: int = 50
     _permanent: dict[str, str] = field(default_factory=dict)
+    _inputs: dict[str, Inputs] = field(default_factory=dict)
 
     async def advance(self, brief_ids: Sequence[str], stage: str) -> dict[str, str | None]:
         """Make sure that these briefs are done up to `stage`. Returns, for each, `None` or why it is
         not; never raises for one brief. Raises `DatabaseUnavailable` when results cannot be kept."""
         last = next(index for index, agent in enumerate(self.agents) if agent.stage == stage)
-        inputs, errors = store.load_inputs(self.engine, brief_ids)
+        new, errors = store.load_inputs(self.engine, [brief for brief in brief_ids if brief not in self._inputs])
+        self._inputs |= new
+        inputs = {brief: self._inputs[brief] for brief in brief_ids if brief in self._inputs}
         outcome: dict[str, str | None] = dict(errors)
         outcome |= {brief: reason for brief, reason in self._permanent.items() if brief in inputs}
         waiting = {brief: item for brief, item in inputs.items() if brief not in outcome}

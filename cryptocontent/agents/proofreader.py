@@ -168,7 +168,7 @@ def _typography() -> list[_Rule]:
         ),
         _Rule(
             "typography.range",
-            re.compile(r"(?<![\w-])(\d+)-(\d+)(?![\w-])"),
+            re.compile(r"(?<![\w.-])(\d+)-(\d+)(?![\w-]|\.\d)"),
             r"\1–\2",
             "a range has a dash",
             False,
@@ -178,9 +178,10 @@ def _typography() -> list[_Rule]:
 
 def _grammar() -> list[_Rule]:
     # `that that` and `had had` can be right
-    doubled = re.compile(r"\b(?!(?:that|had|can|do|will|is)\b)([A-Za-z]{2,})\s+\1\b(?!-)")
+    doubled = re.compile(r"\b(?!(?:that|had|can|do|will|is)\b)([A-Za-z]{2,})\s+\1\b(?!-)", re.IGNORECASE)
     article = re.compile(
-        r"\ba (?=(?:[aei][a-z]{3,}|EVM|EIP|ETH|NFT|EOA)\b)(?!eu|ewe|also\b|after\b|exist|and\b|else\b|even\b|into\b)"
+        r"\ba (?=(?:[aei][a-z]{3,}|EVM|EIP|ETH|NFT|EOA)\b)"
+        r"(?!eu|ewe|also\b|after\b|exist|and\b|else\b|even\b|into\b)"
     )
     return [
         _Rule("grammar.doubled_word", doubled, r"\1", "the word stands twice"),

@@ -225,7 +225,7 @@ def opens_dangling(text: str) -> bool:
         return True
     if _connective().match(plain) or _dangling_phrase().match(plain):
         return True
-    if _DEMONSTRATIVE.search(" ".join(plain.split()[:9])):
+    if _DEMONSTRATIVE.search(" ".join(plain.split()[:12])):
         return True
     pronouns = word_set("prose", "pronouns")
     if start[0] in word_set("prose", "subordinators"):
@@ -266,8 +266,13 @@ def speaks_elsewhere(plain: str) -> bool:
 
 def is_imperative(plain: str) -> bool:
     """Whether it begins with a bare verb, as titles and instructions do."""
-    first = plain.split(maxsplit=1)[0].casefold().strip(",:;")
-    return first in word_set("prose", "imperatives")
+    first, second = ([word.casefold().strip(",:;") for word in plain.split(maxsplit=2)[:2]] + ["", ""])[:2]
+    verbs = word_set("prose", "verbs")
+    # `Returns the hash`, but not `Returns are taxed`
+    without_subject = (
+        first.endswith("s") and first in verbs - word_set("prose", "finite") and second not in verbs
+    )
+    return first in word_set("prose", "imperatives") or without_subject
 
 
 def has_verb(plain: str) -> bool:

@@ -19,6 +19,8 @@ from cryptocontent.content.text import words
 
 Matrix = NDArray[np.float64]
 MOST_SENTENCES, MOST_WORDS = 4, 95
+_MOST_WEIGHT = 1.5  # a rare word of a query says more than a common one, but not everything
+_SUBJECT_WORDS = 8  # the first words of a sentence say what it is about
 _SUFFIX = re.compile(r"(?:ations?|ments?|ings?|ies|ied|ers?|es|ed|s|ly)\Z")
 
 
@@ -160,13 +162,15 @@ class Topic:
         seen = Counter(term for terms in bags for term in terms)
         self.idf = {term: log(1 + total / count) for term, count in seen.items()}
         self.weights = {term: 1.0 + 0.2 * self.idf[term] for term in asked if term in seen}
-        self.own = [self._section_terms(section.heading, section.query) for section in self.sections]
+        asked_of = [frozenset(stems(f"{section.heading} {section.query}")) for section in self.sections]
+        # what every section asks for is the subject; what tells them apart is their own
+        shared = frozenset.intersection(*asked_of) if len(asked_of) > 1 else frozenset(self.weights)
+        self.own = [
+            {term: min(self.idf.get(term, 0.0), _MOST_WEIGHT) for term in terms - shared}
+            for terms in asked_of
+        ]
         self.scores = self._scores()
         self.references = self._references()
-
-    def _section_terms(self, heading: str, query: str) -> dict[str, float]:
-        terms = set(stems(f"{heading} {query}")) - set(self.weights)
-        return {term: self.idf.get(term, 0.0) for term in terms}
 
     def _scores(self) -> Matrix:
         """Each passage's scores by index, made comparable: half by height, half by rank."""
@@ -219,6 +223,7 @@ class Topic:
             row = rows[run.passage.number]
             reference = self.references[run.passage.reference_id]
             heading = _heading_stems(run.passage.heading_path)
+            subject = bag(" ".join(run.texts[0].split()[:_SUBJECT_WORDS])) | heading
             topical = self.overlap(terms_of, self.weights)
             about[number] = 0.4 * reference + 0.3 * topical + 0.3 * self.scores[row].max()
             manner = sum(sentence.quality for sentence in run.sentences) / len(run.sentences)
@@ -237,6 +242,7 @@ class Topic:
                     common
                     + 0.45 * self.scores[row, index]
                     + 0.3 * self.overlap(terms_of, terms)
+                    + 0.3 * self.overlap(subject, terms)
                     + _aspect_fit(aspects, heading, terms_of)
                     + (0.6 * opens * aspects[0][1] if aspects and aspects[0][0].order == 0 else 0.0)
                 )

@@ -193,7 +193,8 @@ def _summary(work: Work, best: _Attempt) -> WorkMessage:
     text = (
         f"Wrote {best.words} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
         f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {best.considered} "
-        f"runs of sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. Left out as repetitions: {plan.repeated}."
+        f"runs of sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. "
+        f"Left out as repetitions: {plan.repeated}."
     )
     data = {
         "words": best.words,

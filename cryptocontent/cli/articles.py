@@ -1,7 +1,7 @@
 """`cryptocontent article`: what was written."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,16 +11,22 @@ app = typer.Typer(help="Articles and their versions.", no_args_is_help=True, ric
 ArticleArgument = Annotated[
     str, typer.Argument(metavar="ARTICLE", help="Slug, project/slug, id or brief id.")
 ]
-COLUMNS = {
-    "title": "Title",
-    "words": "Words",
-    "citations": "Citations",
-    "readability": "Readability",
-    "findings": "Findings",
-    "cost_usd": "Cost $",
-    "status": "Status",
-    "slug": "Slug",
-}
+
+
+def print_articles(rows: list[dict[str, Any]], *, as_json: bool, empty: str, below: str = "slug") -> None:
+    """Articles as a table that fits 80 columns: under the title stands the slug (or another key)."""
+    if not as_json:
+        rows = [row | {"article": f"{row['title']}\n[dim]{row[below]}[/]"} for row in rows]
+    columns = {
+        "article": "Article",
+        "words": "Words",
+        "citations": "Cites",
+        "readability": "Ease",
+        "findings": "Findings",
+        "cost_usd": "Cost $",
+        "status": "Status",
+    }
+    print_rows(rows, columns, as_json=as_json, empty=empty)
 
 
 @app.command("list")
@@ -32,7 +38,7 @@ def list_all(project: ProjectOption = None, as_json: JsonOption = False) -> None
 
     with reading(current.engine) as session:
         rows = list_articles(session, current.project(project))
-    print_rows(rows, COLUMNS, as_json=as_json, empty="no articles yet: `cryptocontent generate --all`")
+    print_articles(rows, as_json=as_json, empty="no articles yet: `cryptocontent generate --all`")
 
 
 @app.command("show")

@@ -27,7 +27,7 @@ _STATUS = """{
   instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } }
   workspaceOrError {
     ... on Workspace {
-      locationEntries { locationOrLoadError { __typename ... on PythonError { message } } }
+      locationEntries { locationOrLoadError { __typename ... on PythonError { message causes { message } } } }
     }
   }
 }"""
@@ -134,7 +134,8 @@ async def _webserver_is_healthy(client: httpx.AsyncClient) -> bool:
     locations = [entry["locationOrLoadError"] for entry in status["workspaceOrError"]["locationEntries"]]
     for location in locations:
         if location and location["__typename"] == "PythonError":
-            raise ChildFailed(f"could not load the code location: {location['message'].strip()}")
+            messages = [error["message"].strip() for error in (location, *location["causes"])]
+            raise ChildFailed("could not load the code location: " + "; ".join(messages))
     return all(locations)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cryptocontent.cli.articles import COLUMNS
+from cryptocontent.cli.articles import print_articles
 from cryptocontent.cli.session import (
     SAMPLE_PROJECT,
     JsonOption,
@@ -17,7 +17,6 @@ from cryptocontent.cli.session import (
     current,
     fail,
     print_json,
-    print_rows,
     progress,
 )
 
@@ -56,7 +55,7 @@ def generate(
     if not todo:
         _print_result(name, ids, None, as_json)
         return
-    generation = _generate(name, todo, batch or current.settings.batch_size, wait, as_json)
+    generation = _generate(name, todo, batch or current.settings.batch_size, wait=wait, quiet=as_json)
     if not wait:
         typer.echo(generation)
         return
@@ -73,7 +72,9 @@ def unfinished(ids: list[str]) -> list[str]:
     return [one for one in ids if one in due]
 
 
-def _generate(project: str, ids: list[str], batch: int, wait: bool, quiet: bool) -> str:
+def _generate(project: str, ids: list[str], batch: int, *, wait: bool, quiet: bool, around: bool = False) -> str:
+    """Request a generation and, with `wait`, see it through; returns its id. `around` puts the import
+    of the project's references before it and the export of its articles after it."""
     from cryptocontent.content.generations import request_generation
     from cryptocontent.storage import writing
 
@@ -84,28 +85,29 @@ def _generate(project: str, ids: list[str], batch: int, wait: bool, quiet: bool)
     if not wait:
         return generation
     log = _log_file("generate.log")
-    with log.open("ab") as file:
-        worker = _start(file, generation)
-        with progress("writing articles", quiet) as update:
-            asked = time.monotonic()
-            while (status := _status(generation, ids, update)) not in ("done", "failed"):
-                if worker.poll() is None:
-                    time.sleep(0.25)
-                elif worker.returncode:
-                    fail(
-                        f"the generation's process ended with exit code {worker.returncode}; its log is {log}"
-                    )
-                elif _taken_back(generation, asked):
-                    worker = _start(file, generation, "--here")
-                else:
-                    time.sleep(0.5)
-        worker.wait()
+    steps = [f"generation:{generation}"]
+    if around:
+        steps = [f"job:import_references:{project}", *steps, f"job:export_articles:{project}"]
+    with log.open("ab") as file, progress("writing articles", quiet) as update:
+        worker = _start(file, *steps)
+        asked = time.monotonic()
+        while (status := _status(generation, ids, update)) not in ("done", "failed") or worker.poll() is None:
+            if worker.poll() is None:
+                time.sleep(0.25)
+            elif worker.returncode:
+                fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
+            elif status not in ("done", "failed") and _taken_back(generation, asked):
+                worker = _start(file, f"generation-here:{generation}", *steps[2:])
+            else:
+                time.sleep(0.5)
+    if worker.returncode:
+        fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
     return generation
 
 
-def _start(log: Any, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(log: Any, *steps: str) -> subprocess.Popen[bytes]:
     """Dagster in a process of its own: it takes over standard output and the signals."""
-    command_line = [sys.executable, "-m", "cryptocontent.resources.local_run", *arguments]
+    command_line = [sys.executable, "-m", "cryptocontent.resources.local_run", *steps]
     return subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
@@ -159,7 +161,7 @@ def _print_result(project: str, ids: list[str], generation: str | None, as_json:
             f"nothing to do: all {len(ids)} briefs have their articles, from the references as they are now"
         )
         return False
-    print_rows(rows, COLUMNS, as_json=False, empty="no article is ready")
+    print_articles(rows, as_json=False, empty="no article is ready")
     for item in failed:
         typer.secho(f"{item['brief']}: {item['error']}", err=True, fg="red")
     typer.echo(f"{len(rows)} articles are ready for review, {len(failed)} briefs failed")
@@ -170,7 +172,7 @@ def _print_result(project: str, ids: list[str], generation: str | None, as_json:
 def demo() -> None:
     """Run the main job on the sample project: import, embed, write through Dagster, export."""
     from cryptocontent.content.briefs import import_briefs
-    from cryptocontent.content.generations import brief_ids
+    from cryptocontent.content.generations import brief_ids, failures
     from cryptocontent.content.projects import list_projects
     from cryptocontent.content.templates import read_template, save_template
     from cryptocontent.storage import reading, writing
@@ -185,21 +187,20 @@ def demo() -> None:
         report = import_briefs(session, SAMPLE_PROJECT, (_SAMPLE / "briefs.csv").read_bytes(), current.actor)
         if report.problems:
             fail("; ".join(map(str, report.problems)))
-    if _references_changed():
-        typer.echo("references: importing and embedding, by the Dagster job import_references")
-        _run_job("import_references")
     with reading(current.engine) as session:
         ids = brief_ids(session, SAMPLE_PROJECT)
-    todo = unfinished(ids)
+    changed = _references_changed()
+    todo = ids if changed else unfinished(ids)
     failed = []
     if todo:
+        if changed:
+            typer.echo("references: import and embedding, by the Dagster job import_references")
         typer.echo(f"articles: {len(todo)} briefs through writer, editor, proofreader, analyst and seo")
-        generation = _generate(SAMPLE_PROJECT, todo, current.settings.batch_size, True, False)
-        from cryptocontent.content.generations import failures
-
+        generation = _generate(
+            SAMPLE_PROJECT, todo, current.settings.batch_size, wait=True, quiet=False, around=True
+        )
         with reading(current.engine) as session:
             failed = failures(session, generation)
-        _run_job("export_articles")
     _print_demo(ids, bool(todo), time.monotonic() - began)
     for item in failed:
         typer.secho(f"{item['brief']}: {item['error']}", err=True, fg="red")
@@ -222,14 +223,6 @@ def _references_changed() -> bool:
     return has_changes(current.engine, SAMPLE_PROJECT, max_bytes=current.settings.max_document_bytes)
 
 
-def _run_job(job: str) -> None:
-    log = _log_file(f"{job}.log")
-    with log.open("ab") as file:
-        code = _start(file, "--job", job, SAMPLE_PROJECT).wait()
-    if code:
-        fail(f"Dagster job {job} failed; its log is {log}")
-
-
 def _print_demo(ids: list[str], worked: bool, seconds: float) -> None:
     from cryptocontent.content.articles import list_articles
     from cryptocontent.storage import reading
@@ -239,10 +232,7 @@ def _print_demo(ids: list[str], worked: bool, seconds: float) -> None:
     folder = current.settings.exports_dir / SAMPLE_PROJECT
     for row in rows:
         row["file"] = f"{row['slug']}.md"
-    columns = {
-        key: COLUMNS[key] for key in ("title", "words", "citations", "readability", "findings", "cost_usd")
-    }
-    print_rows(rows, columns | {"file": "File"}, as_json=False, empty="no articles", title=None)
+    print_articles(rows, as_json=False, empty="no articles", below="file")
     typer.echo(f"files: {folder}")
     if worked:
         typer.echo(f"{len(rows)} articles in {seconds:.0f} s. To look further:")

@@ -163,9 +163,10 @@ def print_rows(
     if not rows:
         current.console.print(empty)
         return
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for key, heading in columns.items():
         numeric = all(isinstance(row.get(key), int | float) for row in rows)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")

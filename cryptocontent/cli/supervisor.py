@@ -17,7 +17,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-STOP_SECONDS = 10.0
 _TAIL_LINES = 20
 _LONGEST_LINE = 65_536
 _HEALTH_INTERVAL_SECONDS = 0.2
@@ -88,8 +87,15 @@ class Supervisor:
     """Runs `children` until a signal comes (0) or one of them fails (1)."""
 
     def __init__(
-        self, children: Sequence[Child], log_folder: Path, console: Console, *, quiet: bool = False
+        self,
+        children: Sequence[Child],
+        log_folder: Path,
+        console: Console,
+        *,
+        quiet: bool = False,
+        stop_seconds: float = 10.0,
     ) -> None:
+        self._stop_seconds = stop_seconds
         self._children = children
         self._log_folder = log_folder
         self._console = console
@@ -131,6 +137,7 @@ class Supervisor:
             await asyncio.gather(*keepers, *others, return_exceptions=True)
             for running in reversed(self._running):
                 await self._end(running)
+            self._print("Everything is stopped.")
 
     def _on_signal(self) -> None:
         """The first one stops, in order; the second one kills what has not stopped yet."""
@@ -238,7 +245,7 @@ class Supervisor:
         """Ask, wait, kill: the child and all that it started."""
         running.signal_all(signal.SIGTERM)
         ended, hurry = asyncio.create_task(running.ended()), asyncio.create_task(self._hurry.wait())
-        await asyncio.wait([ended, hurry], timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, hurry], timeout=self._stop_seconds, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         running.signal_all(signal.SIGKILL)
         await running.process.wait()

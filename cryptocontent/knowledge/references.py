@@ -91,15 +91,17 @@ def folder_files(folder: Path) -> list[_File]:
     return files
 
 
-def register_folder(session: Session, project_id: str, folder: Path) -> None:
-    """Remember a folder as one of the project's sources; the `references` asset imports it again."""
+def register_folder(session: Session, project_id: str, folder: Path, *, moved: bool = False) -> None:
+    """Remember a folder as one of the project's sources; the `references` asset imports it again. A
+    folder of the same name elsewhere is replaced if it is gone, or if the caller says that it `moved`."""
     project = get_project(session, project_id)
     path = str(folder)
     if path in project.folders:
         return
-    if clash := next((known for known in project.folders if Path(known).name == folder.name), None):
+    clash = next((known for known in project.folders if Path(known).name == folder.name), None)
+    if clash and not moved and Path(clash).is_dir():
         raise Refused(f"folder {path!r}: project {project_id!r} has a folder of that name already: {clash!r}")
-    project.folders = [*project.folders, path]
+    project.folders = [*(known for known in project.folders if known != clash), path]
 
 
 def import_paths(

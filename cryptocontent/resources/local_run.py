@@ -1,7 +1,7 @@
-"""Carries out one generation in this process, through Dagster, when no daemon is there to do it.
+"""Carries out generations and jobs in this process, through Dagster, when no daemon is there to do it.
 
-`python -m cryptocontent.resources.local_run GENERATION`. The runs are kept in the Dagster instance like
-any other. If a healthy daemon is found the generation is left to its sensor.
+`python -m cryptocontent.resources.local_run STEP…`, see `main`. The runs are kept in the Dagster instance
+like any other.
 """
 
 import sys
@@ -66,7 +66,19 @@ def daemon_reported(instance: Any) -> bool:
     return heartbeat is not None and time.time() - heartbeat.timestamp < _HEARTBEAT_SECONDS
 
 
+def main(steps: list[str]) -> int:
+    """Take the steps in order: `job:NAME:PARTITION`, `generation:ID` (left to a daemon that reported
+    lately) or `generation-here:ID`. Returns 1 at the first job that fails."""
+    for step in steps:
+        kind, _, rest = step.partition(":")
+        if kind == "job":
+            name, _, partition = rest.partition(":")
+            if not materialize(name, partition):
+                return 1
+        else:
+            run(rest, leave_to_daemon=kind == "generation")
+    return 0
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--job":
-        sys.exit(0 if materialize(sys.argv[2], sys.argv[3]) else 1)
-    run(sys.argv[1], leave_to_daemon="--here" not in sys.argv)
+    sys.exit(main(sys.argv[1:]))

