@@ -54,15 +54,24 @@ def record_all(session: Session, project_id: str, changes: Sequence[Change]) -> 
     until that transaction ends, so record last and commit soon."""
     if not changes:
         return
-    session.execute(insert_ignoring_conflicts(session.get_bind().dialect, AuditHead).values(project_id=project_id, seq=0, hash=""))
+    session.execute(
+        insert_ignoring_conflicts(session.get_bind().dialect, AuditHead).values(
+            project_id=project_id, seq=0, hash=""
+        )
+    )
     head = session.execute(
-        select(AuditHead).filter_by(project_id=project_id).with_for_update().execution_options(populate_existing=True)
+        select(AuditHead)
+        .filter_by(project_id=project_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).scalar_one()
     at = utc_now()
     rows = []
     for change in changes:
         previous, seq = head.hash, head.seq + 1
-        digest = _hash(previous, project_id, seq, at, str(change.actor), change.action, change.subject, change.data)
+        digest = _hash(
+            previous, project_id, seq, at, str(change.actor), change.action, change.subject, change.data
+        )
         rows.append(
             {
                 "project_id": project_id,
@@ -80,7 +89,9 @@ def record_all(session: Session, project_id: str, changes: Sequence[Change]) -> 
     session.execute(insert(AuditEntry), rows)
 
 
-def record(session: Session, project_id: str, actor: Actor, action: str, subject: str, data: dict[str, Any]) -> None:
+def record(
+    session: Session, project_id: str, actor: Actor, action: str, subject: str, data: dict[str, Any]
+) -> None:
     """Append one entry in the caller's transaction."""
     record_all(session, project_id, [Change(actor, action, subject, data)])
 
@@ -117,9 +128,13 @@ def verify(session: Session, project_id: str) -> Verification:
         if seq != expected:
             return Verification(project_id, expected - 1, expected, f"entry {expected} is missing")
         if stated_previous != previous:
-            return Verification(project_id, expected - 1, seq, f"entry {seq} does not follow from entry {seq - 1}")
+            return Verification(
+                project_id, expected - 1, seq, f"entry {seq} does not follow from entry {seq - 1}"
+            )
         if _hash(previous, project_id, seq, at, actor, action, subject, data) != digest:
-            return Verification(project_id, expected - 1, seq, f"entry {seq} was changed after it was written")
+            return Verification(
+                project_id, expected - 1, seq, f"entry {seq} was changed after it was written"
+            )
         previous, expected = digest, expected + 1
     head = session.get(AuditHead, project_id)
     if head is not None and (head.seq, head.hash) != (expected - 1, previous):

@@ -49,9 +49,8 @@ class Settings(BaseSettings):
     def _known_scheme(cls, value: str, info) -> str:  # type: ignore[no-untyped-def]
         allowed = _SCHEMES[info.field_name]
         if value and value.split(":", 1)[0] not in allowed:
-            raise ValueError(
-                f"{info.field_name.upper()}={value.split(':', 1)[0]}:… is not supported; allowed schemes: {', '.join(allowed)}"
-            )
+            name, scheme = info.field_name.upper(), value.split(":", 1)[0]
+            raise ValueError(f"{name}={scheme}:… is not supported; allowed schemes: {', '.join(allowed)}")
         return value
 
     @cached_property

@@ -19,7 +19,9 @@ WHO = Actor("person", "anna")
 def chain(engine: Engine) -> Engine:
     with writing(engine) as session:
         create_project(session, "p", "", WHO)
-        record_all(session, "p", [Change(WHO, "brief.created", f"brief:{n}", {"n": n, "ü": [1.5]}) for n in range(8)])
+        record_all(
+            session, "p", [Change(WHO, "brief.created", f"brief:{n}", {"n": n, "ü": [1.5]}) for n in range(8)]
+        )
     return engine
 
 

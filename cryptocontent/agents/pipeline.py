@@ -75,7 +75,9 @@ class Pipeline:
         """Make sure that these briefs are done up to `stage`. Returns, for each, `None` or why it is
         not; never raises for one brief. Raises `DatabaseUnavailable` when results cannot be kept."""
         last = next(index for index, agent in enumerate(self.agents) if agent.stage == stage)
-        new, errors = store.load_inputs(self.engine, [brief for brief in brief_ids if brief not in self._inputs])
+        new, errors = store.load_inputs(
+            self.engine, [brief for brief in brief_ids if brief not in self._inputs]
+        )
         self._inputs |= new
         inputs = {brief: self._inputs[brief] for brief in brief_ids if brief in self._inputs}
         outcome: dict[str, str | None] = dict(errors)

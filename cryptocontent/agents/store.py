@@ -11,16 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from cryptocontent.agents.work import Draft, ResearchImage, ResearchPassage, SeoPackage, Work, WorkBrief
-from cryptocontent.agents.work import WorkFinding, WorkMessage
+from cryptocontent.agents.work import (
+    Draft,
+    ResearchImage,
+    ResearchPassage,
+    SeoPackage,
+    Work,
+    WorkBrief,
+    WorkFinding,
+    WorkMessage,
+)
 from cryptocontent.audit import Actor, Change, record_all
 from cryptocontent.content.documents import cited_numbers, render_article
 from cryptocontent.content.templates import TemplateSpec, outline
 from cryptocontent.content.text import content_hash, slugify
-from cryptocontent.storage.database import batched, insert_ignoring_conflicts, reading, writing
+from cryptocontent.storage.database import batched, insert_ignoring_conflicts, pairs, reading, writing
 from cryptocontent.storage.models import (
     Article,
     Brief,
@@ -38,7 +47,6 @@ from cryptocontent.storage.models import (
     Version,
 )
 from cryptocontent.storage.types import utc_now
-from pydantic import BaseModel
 
 
 class StageOutput(BaseModel):
@@ -102,7 +110,7 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
     inputs: dict[str, Inputs] = {}
     missing: dict[str, str] = {}
     with reading(engine) as session:
-        rows = []
+        rows: list[Any] = []
         for ids in batched(brief_ids, 500):
             rows += session.execute(
                 select(Brief, TemplateVersion, Research)
@@ -130,7 +138,7 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
             ),
             research=tuple(
                 passages[item["passage_id"]].model_copy(
-                    update={"number": number, "scores": tuple(item["scores"])}
+                    update={"number": number, "ordinal": item["ordinal"], "scores": tuple(item["scores"])}
                 )
                 for number, item in enumerate(research.passages, 1)
             ),
@@ -279,12 +287,12 @@ def _save_versions(
     articles = {
         article.id: article for article in session.scalars(select(Article).where(Article.id.in_(ids)))
     }
-    newest = dict(
+    newest = pairs(
         session.execute(
             select(Version.article_id, func.max(Version.number))
             .where(Version.article_id.in_(ids))
             .group_by(Version.article_id)
-        ).all()
+        )
     )
     by_person = set(
         session.scalars(

@@ -27,6 +27,7 @@ from dagster import (
     graph_asset,
     op,
 )
+from sqlalchemy import select
 
 from cryptocontent.agents.pipeline import PIPELINE, blocking_findings
 from cryptocontent.assets import partitions
@@ -37,6 +38,7 @@ from cryptocontent.knowledge.research import Frozen, freeze
 from cryptocontent.knowledge.search import search_index
 from cryptocontent.resources.platform import PipelineResource, PlatformResource
 from cryptocontent.storage import reading, writing
+from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Article, Version
 
 ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
@@ -53,7 +55,12 @@ def _freeze(context: Any, platform: PlatformResource, brief_ids: Sequence[str]) 
 
 
 def _research_metadata(item: Frozen) -> dict[str, Any]:
-    return {"passages": item.passages, "references": item.references, "changed": item.changed, "id": item.research_id}
+    return {
+        "passages": item.passages,
+        "references": item.references,
+        "changed": item.changed,
+        "id": item.research_id,
+    }
 
 
 @asset(
@@ -83,7 +90,7 @@ def research_op(context: OpExecutionContext, platform: PlatformResource) -> None
 def _stage_op(stage: str) -> OpDefinition:
     @op(
         name=stage,
-        description=f"Every brief of the run done up to the {stage}; what is stored already is not done again.",
+        description=f"Every brief done up to the {stage}; what is stored already is not done again.",
         ins={"start": In(Nothing)},
         out=Out(Nothing),
         pool="agents",
@@ -134,7 +141,9 @@ def _last_op(stage: str) -> OpDefinition:
         if bad:
             raise Failure(
                 f"{len(bad)} of {len(outcome)} briefs failed; the others are done",
-                metadata={"failed": MetadataValue.md("\n".join(f"- `{brief}`: {why}" for brief, why in bad.items()))},
+                metadata={
+                    "failed": MetadataValue.md("\n".join(f"- `{brief}`: {why}" for brief, why in bad.items()))
+                },
                 allow_retries=False,
             )
 
@@ -147,13 +156,8 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
         return
     with reading(platform.engine) as session:
         rows = {row["brief"]: row for row in list_articles(session, brief_ids=brief_ids)}
-        query = (
-            Article.__table__.join(Version.__table__, Version.id == Article.version_id)  # type: ignore[attr-defined]
-            .select()
-            .with_only_columns(Article.brief_id, Version.markdown)
-            .where(Article.brief_id.in_(brief_ids))
-        )
-        texts = dict(session.execute(query).tuples().all())
+        query = select(Article.brief_id, Version.markdown).join(Version, Version.id == Article.version_id)
+        texts = pairs(session.execute(query.where(Article.brief_id.in_(brief_ids))))
     for brief in brief_ids:
         row = rows[brief]
         yield AssetMaterialization(

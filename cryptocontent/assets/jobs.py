@@ -26,7 +26,9 @@ export_articles = define_asset_job(
 )
 
 
-@config_mapping(config_schema={"brief_ids": Field([str], description="the briefs to take through the agents")})
+@config_mapping(
+    config_schema={"brief_ids": Field([str], description="the briefs to take through the agents")}
+)
 def _for_all_ops(value: dict[str, Any]) -> dict[str, Any]:
     names = [research_op.name, *(stage.name for stage in STAGE_OPS)]
     return {"ops": {name: {"config": {"brief_ids": value["brief_ids"]}} for name in names}}

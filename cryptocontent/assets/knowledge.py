@@ -3,6 +3,8 @@
 Both are partitioned by project and incremental inside: an unchanged document costs nothing.
 """
 
+from typing import Any
+
 from dagster import AssetExecutionContext, BackfillPolicy, MaterializeResult, MetadataValue, asset
 
 from cryptocontent.assets import partitions
@@ -11,7 +13,10 @@ from cryptocontent.knowledge.references import ImportReport, import_paths, regis
 from cryptocontent.knowledge.search import sync_index
 from cryptocontent.resources.platform import PlatformResource
 
-_BY_PROJECT = {"partitions_def": partitions.projects, "backfill_policy": BackfillPolicy.multi_run(1)}
+_BY_PROJECT: dict[str, Any] = {
+    "partitions_def": partitions.projects,
+    "backfill_policy": BackfillPolicy.multi_run(1),
+}
 
 
 @asset(group_name="knowledge", kinds={"markdown"}, **_BY_PROJECT)
@@ -29,10 +34,12 @@ def references(context: AssetExecutionContext, platform: PlatformResource) -> Ma
     )
     for path, reason in report.problems:
         context.log.warning(f"{path}: {reason}")
-    return MaterializeResult(metadata=import_metadata(report) | {"folders": [str(folder) for folder in folders]})
+    return MaterializeResult(
+        metadata=import_metadata(report) | {"folders": [str(folder) for folder in folders]}
+    )
 
 
-def import_metadata(report: ImportReport) -> dict[str, object]:
+def import_metadata(report: ImportReport) -> dict[str, Any]:
     """What people want to know of an import."""
     problems = "\n".join(f"- `{path}`: {reason}" for path, reason in report.problems[:50])
     return {

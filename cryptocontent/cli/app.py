@@ -1,6 +1,5 @@
 """All commands, by noun. Each module imports its domain inside its functions."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,5 +40,5 @@ def dev(
     """Start everything: Dagster webserver, daemon and code server. Ctrl-C stops all."""
     from cryptocontent.cli.dev import run_dev
 
-    assert current.engine  # migrated before the children start
+    current.ready()
     raise typer.Exit(run_dev(current.settings, host=host, port=port, quiet=quiet))

@@ -161,5 +161,6 @@ def export(
         current.engine, current.objects, name, folder, article_ids=ids, formats=format or tuple(FORMATS)
     )
     typer.echo(
-        f"{report.articles} articles in {folder}: {report.written} files written, {report.unchanged} unchanged"
+        f"{report.articles} articles in {folder}: "
+        f"{report.written} files written, {report.unchanged} unchanged"
     )

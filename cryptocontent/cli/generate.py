@@ -72,7 +72,9 @@ def unfinished(ids: list[str]) -> list[str]:
     return [one for one in ids if one in due]
 
 
-def _generate(project: str, ids: list[str], batch: int, *, wait: bool, quiet: bool, around: bool = False) -> str:
+def _generate(
+    project: str, ids: list[str], batch: int, *, wait: bool, quiet: bool, around: bool = False
+) -> str:
     """Request a generation and, with `wait`, see it through; returns its id. `around` puts the import
     of the project's references before it and the export of its articles after it."""
     from cryptocontent.content.generations import request_generation
@@ -107,7 +109,7 @@ def _generate(project: str, ids: list[str], batch: int, *, wait: bool, quiet: bo
 
 def _start(log: Any, *steps: str) -> subprocess.Popen[bytes]:
     """Dagster in a process of its own: it takes over standard output and the signals."""
-    command_line = [sys.executable, "-m", "cryptocontent.resources.local_run", *steps]
+    command_line = [sys.executable, "-m", "cryptocontent.cli.local_run", *steps]
     return subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 

@@ -42,8 +42,9 @@ def ingest(
         for path, reason in report.problems:
             typer.secho(f"{path}: {reason}", err=True, fg="red")
         typer.echo(
-            f"project {name}: {len(report.added)} added, {len(report.revised)} revised, {report.unchanged} unchanged, "
-            f"{len(report.withdrawn)} withdrawn, {len(report.restored)} restored, {len(report.problems)} refused"
+            f"project {name}: {len(report.added)} added, {len(report.revised)} revised, "
+            f"{report.unchanged} unchanged, {len(report.withdrawn)} withdrawn, "
+            f"{len(report.restored)} restored, {len(report.problems)} refused"
         )
         typer.echo(
             f"passages: {synced.embedded} embedded, {synced.removed} removed, {synced.total} searchable"

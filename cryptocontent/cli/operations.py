@@ -41,7 +41,7 @@ def retrieval(
     if unknown := [item.document for item in judged if item.document not in names]:
         raise Refused(
             f"{queries}: document {unknown[0]!r} is not a reference of project {name!r} "
-            f"({len(unknown)} of {len(judged)} are not); give its file name, with or without folder and suffix"
+            f"({len(unknown)} of {len(judged)} are not); give its file name, with folder and suffix or without"
         )
     rows = []
     for label, mode in (("dense", "dense"), ("BM25", "bm25"), ("product", "hybrid")):
@@ -168,8 +168,8 @@ def _embeddings() -> tuple[str, str]:
 def _dagster() -> tuple[str, str]:
     from dagster import DagsterInstance
 
+    from cryptocontent.cli.local_run import daemon_reported
     from cryptocontent.resources.instance import prepare_dagster_home
-    from cryptocontent.resources.local_run import daemon_reported
 
     prepare_dagster_home(current.settings)
     with DagsterInstance.get() as instance:

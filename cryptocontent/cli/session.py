@@ -77,6 +77,10 @@ class Session:
 
         return Console(highlight=False)
 
+    def ready(self) -> None:
+        """Migrate the database now, before other processes need it."""
+        self.engine.dispose()
+
     def project(self, named: str | None, *, create: bool = False) -> str:
         """The project meant: the one named, else the only one besides the sample, else the sample.
         With `create`, a project `default` is made when there is none of one's own."""

@@ -8,18 +8,26 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from cryptocontent.content.projects import NotFound
-from cryptocontent.storage.models import Article, Brief, Citation, Finding, Message, Passage, Reference, Version
+from cryptocontent.storage.models import (
+    Article,
+    Brief,
+    Citation,
+    Finding,
+    Message,
+    Passage,
+    Reference,
+    Version,
+)
 
 
-def list_articles(session: Session, project_id: str | None = None, brief_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
+def list_articles(
+    session: Session, project_id: str | None = None, brief_ids: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """One row per article with the numbers of its current version, newest first."""
-    findings = (
-        select(Finding.version_id, func.count().label("findings")).group_by(Finding.version_id).subquery()
-    )
+    findings = select(func.count()).where(Finding.version_id == Version.id).scalar_subquery()
     query = (
-        select(Article, Version.number, Version.details, Version.provenance, findings.c.findings)
+        select(Article, Version.number, Version.details, Version.provenance, findings)
         .join(Version, Version.id == Article.version_id)
-        .outerjoin(findings, findings.c.version_id == Version.id)
         .order_by(Article.updated_at.desc(), Article.id)
     )
     if project_id:
@@ -58,7 +66,9 @@ def find_article(session: Session, name: str) -> Article:
     if found:
         names = ", ".join(f"{article.project_id}/{article.slug}" for article in found)
         raise NotFound(f"{name!r} is the slug of several articles; name one: {names}")
-    raise NotFound(f"no article {name!r}: give its slug, project/slug, id or brief id (`cryptocontent article list`)")
+    raise NotFound(
+        f"no article {name!r}: give its slug, project/slug, id or brief id (`cryptocontent article list`)"
+    )
 
 
 def versions_of(session: Session, article_id: str) -> list[Version]:

@@ -73,18 +73,18 @@ def current_templates(session: Session, project_id: str) -> dict[str, tuple[Temp
     return {name: (version, TemplateSpec.model_validate(version.spec)) for name, version in rows}
 
 
-def _read_rows(data: bytes) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def _read_rows(data: bytes) -> tuple[list[str], list[tuple[int, dict[str | None, Any]]]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TemplateError(f"the file is not UTF-8 text (byte {error.start})") from None
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    rows = []
+    rows: list[tuple[int, dict[str | None, Any]]] = []
     try:
         header = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = header
         for row in reader:
-            rows.append((reader.line_num, row))
+            rows.append((reader.line_num, dict(row)))
     except csv.Error as error:
         raise TemplateError(f"line {reader.line_num}: {error}") from None
     return header, rows
@@ -107,7 +107,11 @@ def _check_row(
     cells = {str(name): (value or "").strip() for name, value in row.items()}
     template_name = cells.get("template", "")
     if template_name not in templates:
-        refuse("template", template_name, f"no such template; there are: {', '.join(sorted(templates)) or 'none'}")
+        refuse(
+            "template",
+            template_name,
+            f"no such template; there are: {', '.join(sorted(templates)) or 'none'}",
+        )
         return None, problems
     version, spec = templates[template_name]
     priority = cells.get("priority") or "normal"
@@ -159,7 +163,13 @@ def make_brief(
 
 
 def import_briefs(
-    session: Session, project_id: str, data: bytes, actor: Actor, *, origin: str = "csv", dry_run: bool = False
+    session: Session,
+    project_id: str,
+    data: bytes,
+    actor: Actor,
+    *,
+    origin: str = "csv",
+    dry_run: bool = False,
 ) -> ImportReport:
     """Import a CSV file (UTF-8; columns template, title, keywords separated by `;`, due_date, priority
     and one per template variable). Any bad row, and nothing is written: all are in `problems`."""
@@ -169,7 +179,9 @@ def import_briefs(
     allowed = {*_FIXED_COLUMNS, *(name for _, spec in templates.values() for name in spec.variables)}
     for name in header:
         if name not in allowed:
-            problems.append(RowProblem(1, name, name, f"unknown column; allowed: {', '.join(sorted(allowed))}"))
+            problems.append(
+                RowProblem(1, name, name, f"unknown column; allowed: {', '.join(sorted(allowed))}")
+            )
     if "template" not in header:
         problems.append(RowProblem(1, "template", "", "the column is missing"))
     if not rows:
@@ -181,7 +193,9 @@ def import_briefs(
         problems += found
         if brief is not None:
             if brief.id in seen:
-                problems.append(RowProblem(line, "title", brief.title, f"the same brief as in line {seen[brief.id]}"))
+                problems.append(
+                    RowProblem(line, "title", brief.title, f"the same brief as in line {seen[brief.id]}")
+                )
             seen.setdefault(brief.id, line)
             briefs.append(brief)
     if problems:
@@ -190,12 +204,17 @@ def import_briefs(
 
 
 def save_briefs(
-    session: Session, project_id: str, briefs: Sequence[NewBrief], actor: Actor, *, origin: str, dry_run: bool = False
+    session: Session,
+    project_id: str,
+    briefs: Sequence[NewBrief],
+    actor: Actor,
+    *,
+    origin: str,
+    dry_run: bool = False,
 ) -> ImportReport:
     """Store new briefs, update changed ones, leave equal ones alone."""
     known = {
-        brief.id: brief
-        for brief in session.scalars(select(Brief).where(Brief.project_id == project_id))
+        brief.id: brief for brief in session.scalars(select(Brief).where(Brief.project_id == project_id))
     }
     created, updated, unchanged = [], [], []
     changes: list[Change] = []

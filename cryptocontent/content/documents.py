@@ -175,7 +175,12 @@ def render(blocks: Iterable[Block]) -> str:
     text = ""
     previous: Block | None = None
     for block in blocks:
-        tight = isinstance(block, Paragraph) and isinstance(previous, Paragraph) and block.bullet and previous.bullet
+        tight = (
+            isinstance(block, Paragraph)
+            and isinstance(previous, Paragraph)
+            and block.bullet
+            and previous.bullet
+        )
         text += ("\n" if tight else "\n\n" if text else "") + block.render()
         previous = block
     return text
@@ -184,7 +189,11 @@ def render(blocks: Iterable[Block]) -> str:
 def render_article(title: str, body: str, sources: Sequence[Source]) -> str:
     """A whole version: title, body and the list of sources that the body cites, by number."""
     cited = cited_numbers(body)
-    notes = [source.render() for source in sorted(sources, key=lambda source: source.number) if source.number in cited]
+    notes = [
+        source.render()
+        for source in sorted(sources, key=lambda source: source.number)
+        if source.number in cited
+    ]
     tail = f"\n\n## {SOURCES_HEADING}\n\n" + "\n".join(notes) if notes else ""
     return f"# {title}\n\n{body.strip()}{tail}\n"
 
@@ -220,7 +229,12 @@ def without_empty(blocks: Iterable[Block]) -> list[Block]:
     for block in blocks:
         if isinstance(block, Paragraph) and not block.sentences:
             continue
-        if isinstance(block, Heading) and kept and isinstance(kept[-1], Heading) and kept[-1].level >= block.level:
+        if (
+            isinstance(block, Heading)
+            and kept
+            and isinstance(kept[-1], Heading)
+            and kept[-1].level >= block.level
+        ):
             kept.pop()
         kept.append(block)
     while kept and isinstance(kept[-1], Heading):

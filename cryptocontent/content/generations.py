@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, record
 from cryptocontent.content.projects import NotFound, Refused
+from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Brief, Generation, GenerationBrief
 from cryptocontent.storage.types import new_id, utc_now
 
@@ -16,20 +17,30 @@ _PRIORITY = case({"high": 0, "normal": 1, "low": 2}, value=Brief.priority, else_
 
 def brief_ids(session: Session, project_id: str) -> list[str]:
     """The project's briefs in the order they were given: the order of their Dagster partitions."""
-    query = select(Brief.id).filter_by(project_id=project_id).order_by(Brief.created_at, Brief.ordinal, Brief.id)
+    query = (
+        select(Brief.id).filter_by(project_id=project_id).order_by(Brief.created_at, Brief.ordinal, Brief.id)
+    )
     return list(session.scalars(query))
 
 
 def by_priority(session: Session, ids: Sequence[str]) -> list[str]:
     """The same briefs, high priority first, else in the order they were given."""
     query = (
-        select(Brief.id).where(Brief.id.in_(ids)).order_by(_PRIORITY, Brief.created_at, Brief.ordinal, Brief.id)
+        select(Brief.id)
+        .where(Brief.id.in_(ids))
+        .order_by(_PRIORITY, Brief.created_at, Brief.ordinal, Brief.id)
     )
     return list(session.scalars(query))
 
 
 def request_generation(
-    session: Session, project_id: str, ids: Sequence[str], actor: Actor, *, batch_size: int, runner: str = "dagster"
+    session: Session,
+    project_id: str,
+    ids: Sequence[str],
+    actor: Actor,
+    *,
+    batch_size: int,
+    runner: str = "dagster",
 ) -> str:
     """Ask for articles; returns the generation's id. With the runner `dagster` the `generations` sensor
     starts it once; with `local` the caller carries it out."""
@@ -45,7 +56,10 @@ def request_generation(
     )
     session.add(generation)
     session.flush()
-    rows = [{"generation_id": generation.id, "brief_id": brief, "status": "queued"} for brief in dict.fromkeys(ids)]
+    rows = [
+        {"generation_id": generation.id, "brief_id": brief, "status": "queued"}
+        for brief in dict.fromkeys(ids)
+    ]
     session.execute(insert(GenerationBrief), rows)
     change = {"briefs": len(rows), "batch_size": batch_size}
     record(session, project_id, actor, "generation.requested", f"generation:{generation.id}", change)
@@ -74,7 +88,9 @@ def close_if_finished(session: Session, generation_id: str) -> str:
         generation.finished_at = utc_now()
         actor = Actor("system", "generations")
         subject = f"generation:{generation_id}"
-        record(session, generation.project_id, actor, f"generation.{generation.status}", subject, dict(counts))
+        record(
+            session, generation.project_id, actor, f"generation.{generation.status}", subject, dict(counts)
+        )
     return generation.status
 
 
@@ -85,7 +101,7 @@ def state_counts(session: Session, generation_id: str) -> dict[str, int]:
         .filter_by(generation_id=generation_id)
         .group_by(GenerationBrief.status)
     )
-    return {status: count for status, count in rows}
+    return pairs(rows)
 
 
 def failures(session: Session, generation_id: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, record
+from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Article, Brief, Project, Reference
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
@@ -24,7 +25,7 @@ def create_project(session: Session, project_id: str, name: str, actor: Actor) -
     """A new project. `project_id`: 1 to 40 lower-case letters, digits and inner hyphens, no `--`."""
     if not _ID.match(project_id) or "--" in project_id:
         raise Refused(
-            f"project id {project_id!r}: allowed are 1 to 40 lower-case letters, digits and single inner hyphens"
+            f"project id {project_id!r}: allowed are 1 to 40 lower-case letters, digits, single inner hyphens"
         )
     if session.get(Project, project_id):
         raise Refused(f"project {project_id!r} exists already")
@@ -48,15 +49,11 @@ def list_projects(session: Session) -> list[dict[str, Any]]:
     """Every project with the number of its references, briefs and articles."""
     rows = []
     counts = {
-        label: dict(
-            session.execute(
-                select(table.project_id, func.count()).where(condition).group_by(table.project_id)
-            ).all()
-        )
-        for label, table, condition in (
-            ("references", Reference, Reference.status == "active"),
-            ("briefs", Brief, Brief.id.is_not(None)),
-            ("articles", Article, Article.id.is_not(None)),
+        label: pairs(session.execute(select(project_id, func.count()).where(*only).group_by(project_id)))
+        for label, project_id, only in (
+            ("references", Reference.project_id, [Reference.status == "active"]),
+            ("briefs", Brief.project_id, []),
+            ("articles", Article.project_id, []),
         )
     }
     for project in session.scalars(select(Project).order_by(Project.id)):

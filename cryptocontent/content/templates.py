@@ -100,7 +100,8 @@ class TemplateSpec(_Strict):
         texts = [("title", self.title)]
         for number, section in enumerate(self.sections, 1):
             texts += [
-                (f"section {number} {field}", getattr(section, field)) for field in ("heading", "query", "instructions")
+                (f"section {number} {field}", getattr(section, field))
+                for field in ("heading", "query", "instructions")
             ]
         return texts
 
@@ -161,7 +162,9 @@ def check_variables(spec: TemplateSpec, given: Mapping[str, Any]) -> dict[str, A
     what is allowed."""
     if unknown := sorted(set(given) - set(spec.variables)):
         allowed = ", ".join(spec.variables) or "none"
-        raise TemplateError(f"variable {unknown[0]!r} is not one of template {spec.name!r}; allowed: {allowed}")
+        raise TemplateError(
+            f"variable {unknown[0]!r} is not one of template {spec.name!r}; allowed: {allowed}"
+        )
     values: dict[str, Any] = {}
     for name, variable in spec.variables.items():
         value = given.get(name)
@@ -178,7 +181,9 @@ def _typed(name: str, variable: Variable, value: Any) -> Any:
     match variable.type:
         case "enum":
             if str(value) not in variable.values:
-                raise TemplateError(f"variable {name!r}: {value!r} is not one of {', '.join(variable.values)}")
+                raise TemplateError(
+                    f"variable {name!r}: {value!r} is not one of {', '.join(variable.values)}"
+                )
             return str(value)
         case "number":
             try:
@@ -188,13 +193,17 @@ def _typed(name: str, variable: Variable, value: Any) -> Any:
             low = variable.min if variable.min is not None else float("-inf")
             high = variable.max if variable.max is not None else float("inf")
             if not low <= number <= high:
-                raise TemplateError(f"variable {name!r}: {value!r} is not between {variable.min} and {variable.max}")
+                raise TemplateError(
+                    f"variable {name!r}: {value!r} is not between {variable.min} and {variable.max}"
+                )
             return int(number) if number.is_integer() else number
         case "date":
             try:
                 return date.fromisoformat(str(value)).isoformat()
             except ValueError:
-                raise TemplateError(f"variable {name!r}: {value!r} is not a date such as 2026-01-31") from None
+                raise TemplateError(
+                    f"variable {name!r}: {value!r} is not a date such as 2026-01-31"
+                ) from None
         case "list":
             items = value if isinstance(value, list) else str(value).split(";")
             return [str(item).strip() for item in items if str(item).strip()]
@@ -237,7 +246,9 @@ def read_template(path: Path) -> TemplateSpec:
     try:
         return TemplateSpec.model_validate(data)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc'])) or 'template'}: {item['msg']}" for item in error.errors()]
+        problems = [
+            f"{'.'.join(map(str, item['loc'])) or 'template'}: {item['msg']}" for item in error.errors()
+        ]
         raise TemplateError(f"{path}: " + "; ".join(problems)) from None
 
 

@@ -54,7 +54,11 @@ def supports(passage: str, claim: str) -> bool:
 
 def slugify(text: str, limit: int = 80) -> str:
     """Lower-case ASCII letters, digits and hyphens, cut at a word's end; `untitled` if nothing stays."""
-    ascii_text = unicodedata.normalize("NFKD", text.replace("'", "").replace("’", "")).encode("ascii", "ignore").decode()
+    ascii_text = (
+        unicodedata.normalize("NFKD", text.replace("'", "").replace("’", ""))
+        .encode("ascii", "ignore")
+        .decode()
+    )
     slug = _SLUG.sub("-", ascii_text.lower()).strip("-")
     if len(slug) > limit:
         slug = slug[: limit + 1].rsplit("-", 1)[0][:limit].strip("-")

@@ -238,7 +238,12 @@ def _save_reference(
     described = _described(document)
     if reference is None:
         reference_id, number = new_id(), 1
-        row = {"id": reference_id, "project_id": project_id, "source": item.file.source, "status": "active"}
+        row: dict[str, Any] = {
+            "id": reference_id,
+            "project_id": project_id,
+            "source": item.file.source,
+            "status": "active",
+        }
         row |= {"external_id": item.file.external_id, "created_at": now, "updated_at": now}
         session.execute(insert(Reference), [row | described])
     else:
@@ -252,9 +257,14 @@ def _save_reference(
         session.execute(update(Reference).filter_by(id=reference_id).values(status="active", updated_at=now))
         return "reference.restored", report.restored
     revision_id = new_id()
-    row = {"id": revision_id, "reference_id": reference_id, "number": number, "content_hash": item.digest}
-    row |= {"media_type": document.media_type, "markdown": document.markdown, "fetched_at": now}
-    session.execute(insert(ReferenceRevision), [row | {"details": document.metadata}])
+    revision: dict[str, Any] = {
+        "id": revision_id,
+        "reference_id": reference_id,
+        "number": number,
+        "content_hash": item.digest,
+    }
+    revision |= {"media_type": document.media_type, "markdown": document.markdown, "fetched_at": now}
+    session.execute(insert(ReferenceRevision), [revision | {"details": document.metadata}])
     report.passages += _save_passages(session, project_id, reference_id, revision_id, document)
     report.images += _save_images(session, project_id, revision_id, document, sizes)
     session.execute(

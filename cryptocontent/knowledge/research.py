@@ -4,20 +4,36 @@ A brief is searched for as a whole and once per section of its outline. What is 
 refreshed only when the project's knowledge or the brief's template changed since.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.orm import Session
 
 from cryptocontent.content.templates import Outline, TemplateSpec, outline
 from cryptocontent.content.text import content_hash
 from cryptocontent.knowledge.index import Hit, Query
 from cryptocontent.storage.database import batched, reading, writing
-from cryptocontent.storage.models import Brief, Passage, Project, Reference, Research, TemplateVersion
+from cryptocontent.storage.models import (
+    Brief,
+    Passage,
+    Project,
+    Reference,
+    Research,
+    RevisionPassage,
+    TemplateVersion,
+)
 from cryptocontent.storage.types import new_id, utc_now
 
-PASSAGES_PER_BRIEF = 60
-HITS_PER_QUERY = 40
+# The references that a brief is mostly about are taken whole (up to a bound), so that the writer has
+# connected text; the best passages of all others come beside them.
+MAIN_REFERENCES = 4
+PASSAGES_PER_MAIN_REFERENCE = 20
+OTHER_PASSAGES = 25
+PASSAGES_PER_BRIEF = 90
+HITS_PER_QUERY = 400
+_BRIEFS_PER_SEARCH = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +53,41 @@ def queries_for(project_id: str, plan: Outline, keywords: Sequence[str]) -> list
     return [Query(text=text, project=project_id, limit=HITS_PER_QUERY) for text in texts]
 
 
-def merge_hits(
-    hits: Sequence[Sequence[Hit]], limit: int = PASSAGES_PER_BRIEF
+def main_references(hits: Sequence[Hit]) -> list[str]:
+    """The references that the whole-brief query is about, best first: by the sum of their three best hits."""
+    scores: dict[str, list[float]] = {}
+    for hit in hits:
+        scores.setdefault(hit.reference_id, []).append(hit.score)
+    total = {reference: sum(sorted(found, reverse=True)[:3]) for reference, found in scores.items()}
+    return sorted(total, key=lambda reference: (-total[reference], reference))[:MAIN_REFERENCES]
+
+
+def choose(
+    hits: Sequence[Sequence[Hit]], members: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, list[float]]]:
-    """Passages with their score under each query (0: not found), best first by their highest share of a
-    query's best score, so that every section brings its own."""
+    """Passages with their score under each query (0: not found). `members` are the passages of the main
+    references. Best first, by the highest share of a query's best score: every section brings its own."""
     scores: dict[str, list[float]] = {}
     for index, found in enumerate(hits):
         for hit in found:
             scores.setdefault(hit.passage_id, [0.0] * len(hits))[index] = round(float(hit.score), 6)
     best = [max((hit.score for hit in found), default=1.0) or 1.0 for found in hits]
 
-    def rank(item: tuple[str, list[float]]) -> tuple[float, str]:
-        return (-max(score / top for score, top in zip(item[1], best, strict=True)), item[0])
+    def share(passage: str) -> float:
+        return max(
+            (score / top for score, top in zip(scores.get(passage, ()), best, strict=False)), default=0.0
+        )
 
-    return sorted(scores.items(), key=rank)[:limit]
+    def ranked(passages: Iterable[str]) -> list[str]:
+        return sorted(passages, key=lambda passage: (-share(passage), passage))
+
+    chosen: dict[str, None] = {}
+    for passages in members.values():
+        chosen |= dict.fromkeys(ranked(passages)[:PASSAGES_PER_MAIN_REFERENCE])
+    others = [passage for passage in ranked(scores) if passage not in chosen]
+    chosen |= dict.fromkeys(others[:OTHER_PASSAGES])
+    nothing = [0.0] * len(hits)
+    return [(passage, scores.get(passage, nothing)) for passage in ranked(chosen)[:PASSAGES_PER_BRIEF]]
 
 
 def stale(engine: Engine, brief_ids: Sequence[str]) -> set[str]:
@@ -109,52 +145,92 @@ def freeze(
             continue
         references = len({passage["reference_id"] for passage in item.research.passages})
         frozen[item.brief.id] = Frozen(item.research.id, len(item.research.passages), references, False)
-    missing = {brief: "no such brief" for brief in set(brief_ids) - {item.brief.id for item in asked}}
-    if due:
-        hits = iter(search([query for item in due for query in item.queries]))
-        found = {item.brief.id: merge_hits([next(hits) for _ in item.queries]) for item in due}
-        frozen |= _store(engine, due, found)
+    missing = dict.fromkeys(set(brief_ids) - {item.brief.id for item in asked}, "no such brief")
+    for some in batched(due, _BRIEFS_PER_SEARCH):
+        found = iter(search([query for item in some for query in item.queries]))
+        hits = {item.brief.id: [next(found) for _ in item.queries] for item in some}
+        frozen |= _store(engine, some, hits)
     return frozen, missing
 
 
 def _store(
-    engine: Engine, due: Sequence[_Asked], found: Mapping[str, list[tuple[str, list[float]]]]
+    engine: Engine, due: Sequence[_Asked], hits: Mapping[str, Sequence[Sequence[Hit]]]
 ) -> dict[str, Frozen]:
     frozen: dict[str, Frozen] = {}
+    main = {item.brief.id: main_references(hits[item.brief.id][0]) for item in due}
     with writing(engine) as session:
-        places: dict[str, tuple[str, str | None]] = {}
-        for ids in batched(sorted({passage for items in found.values() for passage, _ in items}), 500):
-            query = (
-                select(Passage.id, Reference.id, Reference.revision_id)
-                .join(Reference, Reference.id == Passage.reference_id)
-                .where(Passage.id.in_(ids))
-            )
-            places |= {passage: (reference, revision) for passage, reference, revision in session.execute(query)}
+        members = _members(session, {reference for references in main.values() for reference in references})
+        chosen = {
+            brief: choose(found, {reference: members.get(reference, []) for reference in main[brief]})
+            for brief, found in hits.items()
+        }
+        places = _places(session, {passage for items in chosen.values() for passage, _ in items})
         for item in due:
             brief = item.brief
             passages = [
-                {
-                    "passage_id": passage,
-                    "reference_id": places[passage][0],
-                    "revision_id": places[passage][1],
-                    "scores": scores,
-                }
-                for passage, scores in found[brief.id]
-                if passage in places
+                places[name] | {"scores": scores} for name, scores in chosen[brief.id] if name in places
             ]
-            # Scores drift a little with every change of the knowledge base. Only other passages make
-            # other research, and so other articles.
-            digest = content_hash(sorted((item["passage_id"], item["revision_id"]) for item in passages))
-            same = session.scalar(select(Research).filter_by(brief_id=brief.id, content_hash=digest))
-            if same is None:
-                row = {"id": new_id(), "brief_id": brief.id, "content_hash": digest, "query_hash": item.query_hash}
-                row |= {"passages": passages, "knowledge_version": item.knowledge_version, "created_at": utc_now()}
-                session.execute(insert(Research), [row])
-                research_id = str(row["id"])
-            else:
-                same.knowledge_version, same.query_hash = item.knowledge_version, item.query_hash
-                research_id = same.id
-            session.execute(update(Brief).filter_by(id=brief.id).values(research_id=research_id))
+            research_id = _save(session, item, passages)
             references = len({passage["reference_id"] for passage in passages})
-            frozen[brief.id] = Frozen(research_id, len(passages), references, brief.research_id != research_id)
+            frozen[brief.id] = Frozen(
+                research_id, len(passages), references, brief.research_id != research_id
+            )
     return frozen
+
+
+def _members(session: Session, references: Iterable[str]) -> dict[str, list[str]]:
+    """The passages of the references' current revisions from which one can quote sentences."""
+    members: dict[str, list[str]] = {}
+    for ids in batched(sorted(references), 500):
+        rows = session.execute(
+            select(Reference.id, Passage.id)
+            .join(RevisionPassage, RevisionPassage.revision_id == Reference.revision_id)
+            .join(Passage, Passage.id == RevisionPassage.passage_id)
+            .where(Reference.id.in_(ids), Passage.kind.in_(("prose", "list")))
+            .order_by(Reference.id, RevisionPassage.ordinal)
+        )
+        for reference, passage in rows:
+            members.setdefault(reference, []).append(passage)
+    return members
+
+
+def _places(session: Session, passages: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Where each passage stands now; a passage that is no longer current is left out."""
+    places: dict[str, dict[str, Any]] = {}
+    for ids in batched(sorted(passages), 500):
+        rows = session.execute(
+            select(RevisionPassage.passage_id, Reference.id, Reference.revision_id, RevisionPassage.ordinal)
+            .join(Reference, Reference.revision_id == RevisionPassage.revision_id)
+            .where(RevisionPassage.passage_id.in_(ids))
+        )
+        for passage, reference, revision, ordinal in rows:
+            place = {
+                "passage_id": passage,
+                "reference_id": reference,
+                "revision_id": revision,
+                "ordinal": ordinal,
+            }
+            places.setdefault(passage, place)
+    return places
+
+
+def _save(session: Session, item: _Asked, passages: list[dict[str, Any]]) -> str:
+    # Scores drift a little with every change of the knowledge base. Only other passages make other
+    # research, and so other articles.
+    digest = content_hash(sorted((passage["passage_id"], passage["revision_id"]) for passage in passages))
+    same = session.scalar(select(Research).filter_by(brief_id=item.brief.id, content_hash=digest))
+    if same is None:
+        research_id = new_id()
+        row: dict[str, Any] = {
+            "id": research_id,
+            "brief_id": item.brief.id,
+            "content_hash": digest,
+            "query_hash": item.query_hash,
+        }
+        row |= {"passages": passages, "knowledge_version": item.knowledge_version, "created_at": utc_now()}
+        session.execute(insert(Research), [row])
+    else:
+        research_id = same.id
+        same.knowledge_version, same.query_hash = item.knowledge_version, item.query_hash
+    session.execute(update(Brief).filter_by(id=item.brief.id).values(research_id=research_id))
+    return research_id

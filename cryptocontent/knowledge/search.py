@@ -16,7 +16,7 @@ from cryptocontent.knowledge.embedding import open_embedder
 from cryptocontent.knowledge.index import Hit, IndexPoint, Mode, Query, collection_name, open_index
 from cryptocontent.knowledge.retrieval import collapse_near_duplicates, rank_references
 from cryptocontent.settings import Settings
-from cryptocontent.storage.database import batched, reading, writing
+from cryptocontent.storage.database import batched, pairs, reading, writing
 from cryptocontent.storage.models import Passage, Project, Reference, RevisionPassage
 
 _BATCH = 1000
@@ -173,11 +173,8 @@ def rank_documents(
     queries = [Query(text=text, project=project_id, limit=limit * 6) for text in texts]
     hits = search_index(settings, queries, mode)
     with reading(engine) as session:
-        names = dict(
-            session.execute(
-                select(Reference.id, Reference.external_id).filter_by(project_id=project_id)
-            ).all()
-        )
+        query = select(Reference.id, Reference.external_id).filter_by(project_id=project_id)
+        names = pairs(session.execute(query))
     return [
         [names[reference] for reference in rank_references(found) if reference in names][:limit]
         for found in hits
@@ -201,13 +198,13 @@ def passage_counts(engine: Engine, settings: Settings, projects: Sequence[str]) 
     """For each project: passages in the index, passages that should be."""
     embedder = open_embedder(settings.embedding_model)
     with reading(engine) as session:
-        wanted = dict(
+        wanted = pairs(
             session.execute(
                 select(Reference.project_id, func.count(RevisionPassage.passage_id.distinct()))
                 .join(RevisionPassage, RevisionPassage.revision_id == Reference.revision_id)
                 .where(Reference.status == "active")
                 .group_by(Reference.project_id)
-            ).all()
+            )
         )
     with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
         return {project: (index.count(project), wanted.get(project, 0)) for project in projects}

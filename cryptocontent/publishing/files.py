@@ -48,7 +48,9 @@ def render_articles(
                 markdown=version.markdown,
                 seo=version.details.get("seo"),
                 citations=citations_of(session, version.id),
-                images={digest: images[digest] for digest in image_hashes(version.markdown) if digest in images},
+                images={
+                    digest: images[digest] for digest in image_hashes(version.markdown) if digest in images
+                },
             )
             for article_id, version in session.execute(query)
         ]

@@ -15,10 +15,38 @@ from typing import Any
 import yaml
 
 _IMAGE = re.compile(r"\]\(image:([0-9a-f]{64})")
-_TAGS = {
-    "a", "article", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "hr", "img",
-    "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
-}  # fmt: skip
+_TAGS = set(
+    [
+        "a",
+        "article",
+        "blockquote",
+        "br",
+        "code",
+        "em",
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "hr",
+        "img",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "strong",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
+)
 _ATTRIBUTES = {
     "a": {"href", "id", "class"},
     "img": {"src", "alt", "title", "width", "height"},
@@ -102,7 +130,8 @@ def to_html(item: Rendered) -> str:
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
         f'<meta name="description" content="{escape(seo.get("description", ""))}">\n<style>{_STYLE}</style>\n'
-        f'<script type="application/ld+json">{data}</script>\n</head>\n<body>\n<article>\n{body}</article>\n</body>\n</html>\n'
+        f'<script type="application/ld+json">{data}</script>\n</head>\n'
+        f"<body>\n<article>\n{body}</article>\n</body>\n</html>\n"
     )
 
 

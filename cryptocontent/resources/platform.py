@@ -17,7 +17,7 @@ def _settings() -> Settings:
     return Settings()
 
 
-class PlatformResource(ConfigurableResource):  # type: ignore[type-arg]
+class PlatformResource(ConfigurableResource):
     """Settings, database and object store, as the environment names them."""
 
     @property
@@ -50,7 +50,7 @@ def ready_engine(database_url: str) -> Engine:
     return engine
 
 
-class PipelineResource(ConfigurableResource):  # type: ignore[type-arg]
+class PipelineResource(ConfigurableResource):
     """The agents' pipeline. A test or a benchmark hands in another one through `build_defs`."""
 
     platform: PlatformResource

@@ -38,7 +38,9 @@ def catalog(context: SensorEvaluationContext, platform: PlatformResource) -> Sen
             .group_by(Reference.project_id)
         ).all()
     new_projects = missing(projects, context.instance.get_dynamic_partitions(partitions.projects.name or ""))
-    new_briefs = missing(briefs, context.instance.get_dynamic_partitions(partitions.briefs.name or ""))[:_KEYS_PER_TICK]
+    new_briefs = missing(briefs, context.instance.get_dynamic_partitions(partitions.briefs.name or ""))[
+        :_KEYS_PER_TICK
+    ]
     events = []
     for project, latest, count in changed:
         stamp = latest.isoformat() if isinstance(latest, datetime) else str(latest)

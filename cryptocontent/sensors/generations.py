@@ -74,7 +74,10 @@ def run_request(generation_id: str, number: int, batch: Batch) -> RunRequest:
     key = f"{generation_id}:{number}"
     if not batch.contiguous:
         return RunRequest(key, {"brief_ids": list(batch.brief_ids)}, tags, job_name=regenerate_briefs.name)
-    tags |= {ASSET_PARTITION_RANGE_START_TAG: batch.brief_ids[0], ASSET_PARTITION_RANGE_END_TAG: batch.brief_ids[-1]}
+    tags |= {
+        ASSET_PARTITION_RANGE_START_TAG: batch.brief_ids[0],
+        ASSET_PARTITION_RANGE_END_TAG: batch.brief_ids[-1],
+    }
     return RunRequest(key, tags=tags, job_name=generate_articles.name)
 
 
@@ -82,7 +85,9 @@ def plan(engine: Engine, instance: DagsterInstance, generation_id: str) -> list[
     """The runs of one generation. Adds partitions that are missing: runs of ranges need them."""
     with reading(engine) as session:
         generation = session.get_one(Generation, generation_id)
-        wanted = list(session.scalars(select(GenerationBrief.brief_id).filter_by(generation_id=generation_id)))
+        wanted = list(
+            session.scalars(select(GenerationBrief.brief_id).filter_by(generation_id=generation_id))
+        )
         all_ids = brief_ids(session, generation.project_id)
     name = partitions.briefs.name or ""
     new = missing(all_ids, instance.get_dynamic_partitions(name))
@@ -96,14 +101,17 @@ def plan(engine: Engine, instance: DagsterInstance, generation_id: str) -> list[
 def set_running(engine: Engine, generation_id: str) -> None:
     """The generation's runs are requested."""
     with writing(engine) as session:
-        session.execute(update(Generation).filter_by(id=generation_id, status="requested").values(status="running"))
+        session.execute(
+            update(Generation).filter_by(id=generation_id, status="requested").values(status="running")
+        )
 
 
 def all_over(runs: Sequence[DagsterRun]) -> bool:
     """Whether no run is under way, nor a retry about to start."""
     retried = {run.parent_run_id for run in runs}
     return all(
-        run.status in _ENDED and (run.tags.get(WILL_RETRY_TAG) != "true" or run.run_id in retried) for run in runs
+        run.status in _ENDED and (run.tags.get(WILL_RETRY_TAG) != "true" or run.run_id in retried)
+        for run in runs
     )
 
 
@@ -115,7 +123,9 @@ def settle(engine: Engine, generation_id: str, runs: Sequence[DagsterRun]) -> st
             waiting = session.scalars(
                 select(GenerationBrief.brief_id).filter_by(generation_id=generation_id, status="queued")
             ).all()
-            reason = f"run {runs[0].run_id} ended ({runs[0].status.value.lower()}) before this brief was through"
+            reason = (
+                f"run {runs[0].run_id} ended ({runs[0].status.value.lower()}) before this brief was through"
+            )
             set_outcomes(session, generation_id, dict.fromkeys(waiting, reason), runs[0].run_id)
         return close_if_finished(session, generation_id)
 
@@ -147,7 +157,9 @@ def _requests(engine: Engine, instance: DagsterInstance, open_ones: Sequence[Any
         runs = instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
         if len(runs) >= len(requests):
             if settle(engine, generation_id, runs) in ("done", "failed"):
-                yield RunRequest(f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name)
+                yield RunRequest(
+                    f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name
+                )
         elif asked < _RUNS_PER_TICK:
             # Asked for at every tick until all runs are there: should the daemon die between this tick
             # and the submission of its runs, the next one asks again, and `run_key` drops the repeats.

@@ -3,4 +3,12 @@
 from cryptocontent.storage.database import DatabaseUnavailable, migrate, open_engine, reading, writing
 from cryptocontent.storage.object_store import ObjectStore, open_object_store
 
-__all__ = ["DatabaseUnavailable", "ObjectStore", "migrate", "open_engine", "open_object_store", "reading", "writing"]
+__all__ = [
+    "DatabaseUnavailable",
+    "ObjectStore",
+    "migrate",
+    "open_engine",
+    "open_object_store",
+    "reading",
+    "writing",
+]

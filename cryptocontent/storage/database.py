@@ -12,13 +12,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Dialect, Engine, Result, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 30
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class DatabaseUnavailable(RuntimeError):
@@ -79,6 +81,11 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def pairs(result: Result[tuple[K, V]]) -> dict[K, V]:
+    """A result of two columns as a dict."""
+    return {key: value for key, value in result.tuples()}  # noqa: C416 (`dict` does not see the types)
 
 
 def insert_ignoring_conflicts(dialect: Dialect, table: Any) -> Any:

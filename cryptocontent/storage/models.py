@@ -156,7 +156,7 @@ class Brief(Base):
 
 class Research(Base):
     """The passages frozen for one brief, numbered from 1 in the order of `passages`, each
-    `{"passage_id", "reference_id", "revision_id", "scores"}`. `query_hash` is of what was asked;
+    `{"passage_id", "reference_id", "revision_id", "ordinal", "scores"}`. `query_hash` is of what was asked;
     `knowledge_version` is the project's when the answer was last confirmed."""
 
     __tablename__ = "research"

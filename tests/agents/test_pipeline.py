@@ -223,7 +223,9 @@ def _run_on_a_full_disk(url: str, calls: Calls, ids: list[str], said: Path) -> N
         said.write_text(str(error))
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_half_article(sqlite_engine: Engine, settings: Settings) -> None:
+def test_a_full_disk_is_an_error_and_leaves_no_half_article(
+    sqlite_engine: Engine, settings: Settings
+) -> None:
     ids = make_world(sqlite_engine, settings, 2)
     sqlite_engine.dispose()
     calls, said = Calls(settings.home / "calls"), settings.home / "said"

@@ -33,7 +33,10 @@ SPEC = TemplateSpec.model_validate(
         "sections": [{"heading": "What", "query": "{{ topic }}", "words": {"min": 5, "max": 500}}],
     }
 )
-NOTES = "# Fees\n\nThe base fee of Ethereum is burned in every block.\n\n## Blobs\n\nA blob holds 4096 field elements.\n"
+NOTES = (
+    "# Fees\n\nThe base fee of Ethereum is burned in every block.\n\n"
+    "## Blobs\n\nA blob holds 4096 field elements.\n"
+)
 
 
 def make_world(engine: Engine, settings: Settings, count: int) -> list[str]:
@@ -90,9 +93,9 @@ class Calls:
             with self.log.open("a") as file:
                 file.write(f"{stage} {brief}\n")
             await asyncio.sleep(self.latency)
-            if self.kill_at and self.kill_at[0] == stage:
-                if sum(n for (name, _), n in self.counts().items() if name == stage) >= self.kill_at[1]:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            calls = sum(n for (name, _), n in self.counts().items() if name == stage)
+            if self.kill_at and self.kill_at[0] == stage and calls >= self.kill_at[1]:
+                os.kill(os.getpid(), signal.SIGKILL)
             if stage == "editor" and brief in self.transient:
                 self.transient.discard(brief)
                 raise ConnectionError("the line went dead")

@@ -55,7 +55,17 @@ def test_jobs_and_sensors_for_the_common_requests() -> None:
 
 
 def test_loading_the_code_location_imports_nothing_heavy() -> None:
-    heavy = ("qdrant_edge", "qdrant_client", "wordllama", "trafilatura", "mammoth", "pypdf", "PIL", "pandas", "minio")
+    heavy = (
+        "qdrant_edge",
+        "qdrant_client",
+        "wordllama",
+        "trafilatura",
+        "mammoth",
+        "pypdf",
+        "PIL",
+        "pandas",
+        "minio",
+    )
     program = f"import sys, cryptocontent.definitions; print([m for m in {heavy!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip().splitlines()[-1] == "[]"
@@ -63,10 +73,14 @@ def test_loading_the_code_location_imports_nothing_heavy() -> None:
 
 @given(
     st.integers(1, 60).flatmap(
-        lambda n: st.tuples(st.just([f"b{i}" for i in range(n)]), st.sets(st.integers(0, n - 1)), st.integers(1, 20))
+        lambda n: st.tuples(
+            st.just([f"b{i}" for i in range(n)]), st.sets(st.integers(0, n - 1)), st.integers(1, 20)
+        )
     )
 )
-def test_batches_hold_every_brief_once_and_ranges_hold_no_other(case: tuple[list[str], set[int], int]) -> None:
+def test_batches_hold_every_brief_once_and_ranges_hold_no_other(
+    case: tuple[list[str], set[int], int],
+) -> None:
     order, chosen, size = case
     wanted = [order[index] for index in chosen]
     batches = cut(wanted, order, size)

@@ -168,7 +168,9 @@ def test_knowledge_and_exports_run_by_project(house: House) -> None:
 def test_the_catalog_adds_partitions_and_reports_imports_once(house: House) -> None:
     ids = make_world(house.engine, house.settings, 3)
     first = house.tick(catalog)
-    assert {request.partitions_def_name: request.partition_keys for request in first.dynamic_partitions_requests} == {
+    assert {
+        request.partitions_def_name: request.partition_keys for request in first.dynamic_partitions_requests
+    } == {
         "projects": ["p"],
         "briefs": ids,
     }

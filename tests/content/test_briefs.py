@@ -40,7 +40,11 @@ def test_rows_become_briefs_with_readable_ids(project: Engine) -> None:
     assert report.created[0].startswith("p--blobs-explained-")
     with reading(project) as session:
         brief = session.get_one(Brief, report.created[0])
-        assert (brief.title, brief.keywords, brief.priority) == ("Blobs, explained", ["blobs", "fees"], "high")
+        assert (brief.title, brief.keywords, brief.priority) == (
+            "Blobs, explained",
+            ["blobs", "fees"],
+            "high",
+        )
         assert brief.variables["year"] == 2024
         assert verify(session, "p").broken_at is None
 
@@ -96,7 +100,12 @@ def test_every_bad_row_is_named_and_nothing_is_written(project: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("text", "column"),
-    [("", "template"), (HEADER, "(file)"), ("template,colour\nexplainer,red\n", "colour"), ("topic\nx\n", "template")],
+    [
+        ("", "template"),
+        (HEADER, "(file)"),
+        ("template,colour\nexplainer,red\n", "colour"),
+        ("topic\nx\n", "template"),
+    ],
 )
 def test_a_file_without_the_right_columns_is_refused(project: Engine, text: str, column: str) -> None:
     assert column in {problem.column for problem in load(project, text).problems}

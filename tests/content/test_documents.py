@@ -54,9 +54,15 @@ def test_blocks_of_every_kind_are_told_apart() -> None:
 
 
 def test_a_version_lists_the_sources_that_it_cites_and_no_others() -> None:
-    sources = [Source(3, "Title", ("Title", "Part"), "https://x.example", "CC0"), Source(1, "One"), Source(9, "Nine")]
+    sources = [
+        Source(3, "Title", ("Title", "Part"), "https://x.example", "CC0"),
+        Source(1, "One"),
+        Source(9, "Nine"),
+    ]
     text = render_article("T", "A.[^3] B.[^1]", sources)
-    assert text.startswith("# T\n\nA.[^3] B.[^1]\n\n## Sources\n\n[^1]: One.\n[^3]: Title, “Part” (CC0). <https://x.")
+    assert text.startswith(
+        "# T\n\nA.[^3] B.[^1]\n\n## Sources\n\n[^1]: One.\n[^3]: Title, “Part” (CC0). <https://x."
+    )
     assert "Nine" not in text
     assert split_article(text) == ("T", "A.[^3] B.[^1]")
     assert cited_numbers(text) == {1, 3}
@@ -70,7 +76,11 @@ def test_headings_over_nothing_and_empty_paragraphs_go() -> None:
 def test_a_marker_after_a_full_stop_ends_a_sentence_and_one_within_does_not() -> None:
     paragraph = parse("Fees fell vs.[^1] The rest[^2] stayed.[^3] Nobody cited this.")[0]
     assert paragraph == Paragraph(
-        (Sentence("Fees fell vs.", (1,)), Sentence("The rest stayed.", (2, 3)), Sentence("Nobody cited this."))
+        (
+            Sentence("Fees fell vs.", (1,)),
+            Sentence("The rest stayed.", (2, 3)),
+            Sentence("Nobody cited this."),
+        )
     )
 
 

@@ -31,7 +31,9 @@ GOOD: dict[str, Any] = {
         "day": {"type": "date", "required": False},
         "assets": {"type": "list", "required": False},
     },
-    "sections": [{"heading": "What {{ topic }} is", "query": "{{ topic }}", "words": {"min": 50, "max": 200}}],
+    "sections": [
+        {"heading": "What {{ topic }} is", "query": "{{ topic }}", "words": {"min": 50, "max": 200}}
+    ],
 }
 
 

@@ -31,7 +31,14 @@ def test_abbreviations_do_not_end_sentences() -> None:
 
 
 def test_identifiers_are_one_word() -> None:
-    assert words("EIP-4844 sets max_fee to 1,000.5 wei") == ["EIP-4844", "sets", "max_fee", "to", "1,000.5", "wei"]
+    assert words("EIP-4844 sets max_fee to 1,000.5 wei") == [
+        "EIP-4844",
+        "sets",
+        "max_fee",
+        "to",
+        "1,000.5",
+        "wei",
+    ]
     assert word_count("**Two** words.[^12]") == 2
 
 

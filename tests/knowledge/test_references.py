@@ -16,7 +16,14 @@ from cryptocontent.knowledge.references import ImportReport, has_changes, import
 from cryptocontent.knowledge.search import passage_counts, rank_documents, reference_names, search, sync_index
 from cryptocontent.settings import Settings
 from cryptocontent.storage import open_object_store, reading, writing
-from cryptocontent.storage.models import Image, Passage, Project, Reference, ReferenceRevision, RevisionPassage
+from cryptocontent.storage.models import (
+    Image,
+    Passage,
+    Project,
+    Reference,
+    ReferenceRevision,
+    RevisionPassage,
+)
 
 SAMPLE = Path(__file__).parents[2] / "cryptocontent" / "sample" / "references"
 WHO = Actor("test", "t")
@@ -63,8 +70,14 @@ def base(engine: Engine, tmp_path: Path) -> Base:
     return Base(engine, tmp_path)
 
 
-HALVING = "# The halving\n\nThe block subsidy of Bitcoin halves every 210,000 blocks.\n\n## Dates\n\nIt halved in 2012.\n"
-FEES = "---\ntitle: Fees\ntags: [fees, gas]\ndate: 2024-05-01\nlicense: CC0-1.0\n---\n\nThe base fee of Ethereum is burned.\n"
+HALVING = (
+    "# The halving\n\nThe block subsidy of Bitcoin halves every 210,000 blocks.\n\n"
+    "## Dates\n\nIt halved in 2012.\n"
+)
+FEES = (
+    "---\ntitle: Fees\ntags: [fees, gas]\ndate: 2024-05-01\nlicense: CC0-1.0\n---\n\n"
+    "The base fee of Ethereum is burned.\n"
+)
 
 
 def test_a_folder_is_imported_and_found(base: Base) -> None:
@@ -81,7 +94,9 @@ def test_a_folder_is_imported_and_found(base: Base) -> None:
     assert registered_folders(base.engine, "p") == [base.folder]
 
 
-def test_unchanged_documents_are_neither_read_nor_embedded(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_documents_are_neither_read_nor_embedded(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base.write("halving.md", HALVING)
     base.ingest()
     base.sync()

@@ -80,7 +80,10 @@ def test_a_locked_database_is_named(sqlite_engine: Engine, monkeypatch: pytest.M
     holder = sqlite3.connect(str(sqlite_engine.url.database), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:
-        with pytest.raises(DatabaseUnavailable, match=r"cryptocontent\.db: database is locked"), writing(impatient) as s:
+        with (
+            pytest.raises(DatabaseUnavailable, match=r"cryptocontent\.db: database is locked"),
+            writing(impatient) as s,
+        ):
             s.execute(text("SELECT 1"))
     finally:
         holder.execute("ROLLBACK")

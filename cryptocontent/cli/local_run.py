@@ -1,6 +1,6 @@
 """Carries out generations and jobs in this process, through Dagster, when no daemon is there to do it.
 
-`python -m cryptocontent.resources.local_run STEP…`, see `main`. The runs are kept in the Dagster instance
+`python -m cryptocontent.cli.local_run STEP…`, see `main`. The runs are kept in the Dagster instance
 like any other.
 """
 
@@ -40,9 +40,14 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
         for request in requests:
             job = defs.resolve_job_def(str(request.job_name))
             job.execute_in_process(
-                run_config=request.run_config or None, tags=request.tags, instance=instance, raise_on_error=False
+                run_config=request.run_config or None,
+                tags=request.tags,
+                instance=instance,
+                raise_on_error=False,
             )
-        return settle(engine, generation_id, instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id})))
+        return settle(
+            engine, generation_id, instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
+        )
 
 
 def materialize(job_name: str, partition: str) -> bool:
@@ -57,7 +62,9 @@ def materialize(job_name: str, partition: str) -> bool:
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(partitions.projects.name or "", [partition])
         job = defs.resolve_job_def(job_name)
-        return job.execute_in_process(partition_key=partition, instance=instance, raise_on_error=False).success
+        return job.execute_in_process(
+            partition_key=partition, instance=instance, raise_on_error=False
+        ).success
 
 
 def daemon_reported(instance: Any) -> bool:
