@@ -1,1 +1,8 @@
 """The software-defined assets: the road from references to exports."""
+
+import warnings
+
+from dagster_shared.utils.warnings import BetaWarning
+
+# `backfill_policy` is "beta" in Dagster's words; the pin in pyproject.toml is the answer to that.
+warnings.filterwarnings("ignore", category=BetaWarning)

@@ -16,7 +16,9 @@ ArticleArgument = Annotated[
 def print_articles(rows: list[dict[str, Any]], *, as_json: bool, empty: str, below: str = "slug") -> None:
     """Articles as a table that fits 80 columns: under the title stands the slug (or another key)."""
     if not as_json:
-        rows = [row | {"article": f"{row['title']}\n[dim]{row[below]}[/]"} for row in rows]
+        from rich.markup import escape
+
+        rows = [row | {"article": f"{escape(row['title'])}\n[dim]{row[below]}[/]"} for row in rows]
     columns = {
         "article": "Article",
         "words": "Words",
@@ -86,18 +88,23 @@ def show(
     if conversation:
         for message in messages:
             console.print(f"[bold]{message.author}[/] [dim]{message.kind}[/]")
-            console.print(message.body, markup=False)
+            console.print(message.body, markup=False, emoji=False)
             console.print()
         return
-    console.print(shown.markdown, markup=False)
+    # Whole lines, not wrapped ones, so that what is piped into a file is the Markdown as it is.
+    console.print(shown.markdown, markup=False, emoji=False, soft_wrap=True)
     if sources:
+        from rich.markup import escape
+
         for item in citations:
-            console.print(f"[bold]^{item['number']}[/] {item['title']} [dim]{item['external_id']}[/]")
-            console.print(item["text"], markup=False, style="dim")
+            title, place = escape(item["title"]), escape(item["external_id"])
+            console.print(f"[bold]^{item['number']}[/] {title} [dim]{place}[/]", emoji=False)
+            console.print(item["text"], markup=False, emoji=False, style="dim")
             console.print()
     console.print("[bold]Versions[/] " + ", ".join(f"{item.number} {item.author}" for item in versions))
     for finding in findings:
-        console.print(f"[bold]{finding.severity}[/] {finding.rule}: {finding.message}", soft_wrap=True)
+        console.print(f"[bold]{finding.severity}[/] ", end="")
+        console.print(f"{finding.rule}: {finding.message}", markup=False, emoji=False, soft_wrap=True)
 
 
 def _values(row: object) -> dict[str, object]:

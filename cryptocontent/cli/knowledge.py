@@ -95,10 +95,11 @@ def search(
         return
     if not found:
         current.console.print("nothing was found")
+        return
+    from rich.markup import escape
+
     for rank, item in enumerate(found, 1):
-        where = " › ".join(item.heading_path)
-        current.console.print(
-            f"[bold]{rank}. {item.title}[/] [dim]{where}  {item.external_id}  {item.score:.2f}[/]"
-        )
-        current.console.print(item.text[:400], style="none", markup=False)
+        where = escape(f"{' › '.join(item.heading_path)}  {item.external_id}  {item.score:.2f}")
+        current.console.print(f"[bold]{rank}. {escape(item.title)}[/] [dim]{where}[/]", emoji=False)
+        current.console.print(item.text[:400], style="none", markup=False, emoji=False)
         current.console.print()

@@ -1,5 +1,6 @@
 """`cryptocontent eval`, `audit` and `doctor`: is it good, is it true, is it well."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ evaluation = typer.Typer(
     help="Measure the platform on data of your own.", no_args_is_help=True, rich_markup_mode=None
 )
 audit = typer.Typer(help="The hash-chained audit trail.", no_args_is_help=True, rich_markup_mode=None)
+# `user:PASSWORD@` of a URL; a password may itself contain an `@`.
+_PASSWORD = re.compile(r"://[^/:@]*:([^/]+)@")
 
 
 @evaluation.callback()
@@ -36,12 +39,15 @@ def retrieval(
     from cryptocontent.knowledge.search import rank_documents, reference_names
 
     name = current.project(project)
-    judged = read_queries(queries)
+    try:
+        judged = read_queries(queries)
+    except ValueError as error:
+        raise Refused(str(error)) from None
     names = reference_names(current.engine, name)
     if unknown := [item.document for item in judged if item.document not in names]:
         raise Refused(
             f"{queries}: document {unknown[0]!r} is not a reference of project {name!r} "
-            f"({len(unknown)} of {len(judged)} are not); give its file name, with folder and suffix or without"
+            f"({len(unknown)} of {len(judged)} are not); give its file name, with or without folder"
         )
     rows = []
     for label, mode in (("dense", "dense"), ("BM25", "bm25"), ("product", "hybrid")):
@@ -105,15 +111,28 @@ def _check(label: str, where: str, look: Any) -> dict[str, str]:
             "broken",
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
         )
-    return {"what": label, "configured": where, "state": state, "detail": detail}
+    return {"what": label, "configured": _masked(where), "state": state, "detail": _masked(detail)}
+
+
+def _masked(text: str) -> str:
+    """The text without the settings' passwords and keys: none may stand in a report."""
+    from urllib.parse import unquote
+
+    settings = current.settings
+    urls = (settings.database_url, settings.object_store_url, settings.vector_url)
+    secrets = {found[1] for url in urls if (found := _PASSWORD.search(url))}
+    secrets |= {unquote(secret) for secret in secrets}
+    keys = (settings.object_store_access_key, settings.object_store_secret_key, settings.vector_api_key)
+    secrets |= {key.get_secret_value() for key in keys}
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _checks() -> list[tuple[str, str, Any]]:
-    from sqlalchemy import make_url
-
     settings = current.settings
     return [
-        ("database", make_url(settings.database_url).render_as_string(hide_password=True), _database),
+        ("database", settings.database_url, _database),
         ("object store", settings.object_store_url, _objects),
         ("search index", settings.vector_url, _index),
         ("embeddings", settings.embedding_model, _embeddings),

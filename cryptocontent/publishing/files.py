@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from cryptocontent.content.articles import citations_of, list_articles
+from cryptocontent.content.projects import Refused
+from cryptocontent.content.text import slugify
 from cryptocontent.publishing.render import FORMATS, Rendered, image_hashes
 from cryptocontent.storage.database import reading
 from cryptocontent.storage.models import Article, Image, Version
@@ -71,15 +73,18 @@ def export_project(
     written = unchanged = 0
     folder.mkdir(parents=True, exist_ok=True)
     for item in items:
+        slug = item.article["slug"]
+        if slug != slugify(slug, len(slug)):
+            raise Refused(f"article {item.article['id']}: the slug {slug!r} is no file name")
         for name in formats:
             data = FORMATS[name](item).encode()
-            if write_if_changed(folder / f"{item.article['slug']}.{name}", data):
+            if write_if_changed(folder / f"{slug}.{name}", data):
                 written += 1
             else:
                 unchanged += 1
         for digest, file_name in item.images.items():
             target = folder / "images" / file_name
-            if not target.exists():
+            if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
                 target.parent.mkdir(exist_ok=True)
                 write_if_changed(target, objects.get(f"{project_id}/images/{digest}"))
     return ExportReport(folder, len(items), written, unchanged)

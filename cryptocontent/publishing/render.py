@@ -15,38 +15,11 @@ from typing import Any
 import yaml
 
 _IMAGE = re.compile(r"\]\(image:([0-9a-f]{64})")
-_TAGS = set(
-    [
-        "a",
-        "article",
-        "blockquote",
-        "br",
-        "code",
-        "em",
-        "figcaption",
-        "figure",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "hr",
-        "img",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "strong",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
-)
+_TAGS = {
+    "a", "article", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "hr",
+    "img", "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr",
+    "ul",
+}  # fmt: skip
 _ATTRIBUTES = {
     "a": {"href", "id", "class"},
     "img": {"src", "alt", "title", "width", "height"},
@@ -110,6 +83,16 @@ def _markdown_it() -> Any:
     return parser
 
 
+def _json_ld(item: Rendered) -> dict[str, Any]:
+    """The metadata, its image by the name of the exported file instead of `image:<sha256>`."""
+    data = dict((item.seo or {}).get("json_ld", {}))
+    if str(data.get("image", "")).startswith("image:"):
+        file_name = item.images.get(data.pop("image").removeprefix("image:"))
+        if file_name:
+            data["image"] = f"images/{file_name}"
+    return data
+
+
 def to_html(item: Rendered) -> str:
     """A complete, sanitised HTML page with the article's metadata and JSON-LD."""
     import nh3
@@ -124,7 +107,7 @@ def to_html(item: Rendered) -> str:
     seo = item.seo or {}
     title = escape(seo.get("title") or item.article["title"])
     # `</script>` in a string would end the script element.
-    data = json.dumps(seo.get("json_ld", {}), ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps(_json_ld(item), ensure_ascii=False).replace("<", "\\u003c")
     language = escape(str(seo.get("json_ld", {}).get("inLanguage", "en")))
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
