@@ -80,6 +80,10 @@ def compare(briefs: int, singles: int, latency: float) -> list[dict[str, Any]]:
     return rows
 
 
+# Code server (with the runs that it starts), webserver, daemon.
+_PARTS = ("code-server", "dagster_webserver", "cli.daemon")
+
+
 @dataclass(frozen=True)
 class Seen:
     """One way, measured: wall seconds from request to last article, those between the first run's start
@@ -172,19 +176,22 @@ class _Meter:
 
     def __init__(self, process: psutil.Process) -> None:
         self.process, self.peak, self._stop = process, 0.0, threading.Event()
-        self._before, self._seen = self._total(), 0.0
+        self._before = self._total()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def _total(self) -> float:
+    def _total(self) -> dict[str, float]:
         # A parent's times include those of children that it has waited for.
-        total = 0.0
-        for process in [self.process, *self.process.children(recursive=True)]:
-            try:
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-            except psutil.Error:
-                continue
+        total: dict[str, float] = {}
+        for child in self.process.children():
+            name = next((part for part in _PARTS if part in " ".join(child.cmdline())), "other")
+            for process in [child, *child.children(recursive=True)]:
+                try:
+                    times = process.cpu_times()
+                except psutil.Error:
+                    continue
+                spent = times.user + times.system + times.children_user + times.children_system
+                total[name] = total.get(name, 0.0) + spent
         return total
 
     def _sample(self) -> None:
@@ -202,7 +209,9 @@ class _Meter:
         """CPU seconds since the start, peak MB of a run process."""
         self._stop.set()
         self._thread.join()
-        return self._total() - self._before, self.peak
+        spent = {name: seconds - self._before.get(name, 0.0) for name, seconds in self._total().items()}
+        print("CPU seconds:", {name: round(seconds, 1) for name, seconds in spent.items()}, flush=True)
+        return sum(spent.values()), self.peak
 
 
 def _backfill(client: httpx.Client, process: psutil.Process, engine: Engine, ids: Sequence[str]) -> Seen:
@@ -216,7 +225,7 @@ def _backfill(client: httpx.Client, process: psutil.Process, engine: Engine, ids
         over = [run["endTime"] for run in runs if run["status"] in ("SUCCESS", "FAILURE")]
         if len(over) == len(runs) and _attempted(engine, ids) == len(ids):
             break
-        time.sleep(0.25)
+        time.sleep(1)
     cpu, memory = meter.stop()
     first = min(run["startTime"] for run in runs)
     return Seen(_done(engine, ids), max(over) - began, max(over) - first, cpu, memory)

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     embedding_model: str = "local:wordllama"
     max_document_bytes: int = Field(25_000_000, gt=0, description="larger source files are refused")
     batch_size: int = Field(100, ge=1, le=100, description="briefs per Dagster run")
-    calls_in_flight: int = Field(50, ge=1, description="concurrent agent calls inside one op")
+    calls_in_flight: int = Field(20, ge=1, description="concurrent agent calls inside one op")
 
     @model_validator(mode="after")
     def _embedded_defaults(self) -> Self:

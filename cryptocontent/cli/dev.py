@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from compileall import compile_dir
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def run_dev(
 async def _run(settings: Settings, host: str, port: int, module: str, console: Console, quiet: bool) -> int:
     os.environ["CRYPTOCONTENT_HOME"] = str(settings.home)  # the children read their own settings
     dagster_home = prepare_dagster_home(settings)
+    # Every run is a process that imports the package: where Python keeps no bytecode by itself
+    # (PYTHONDONTWRITEBYTECODE, a read-only user), each of them would compile it again.
+    compile_dir(str(Path(__file__).parents[1]), quiet=2)
     code_port = next_free_port(_INTERNAL_HOST, 0)
     web_port = next_free_port(host, port)
     workspace = _write_workspace(dagster_home, code_port)
@@ -100,7 +104,7 @@ def _children(
         ),
         Child(
             "daemon",
-            [python, "-m", "dagster._daemon", "run", "-w", str(workspace)],
+            [python, "-m", "cryptocontent.cli.daemon", "run", "-w", str(workspace)],
             _daemon_health(client),
             needs=("webserver",),
         ),

@@ -22,9 +22,8 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
     from cryptocontent.assets.articles import GENERATION_TAG
     from cryptocontent.definitions import defs
     from cryptocontent.resources.instance import prepare_dagster_home
-    from cryptocontent.resources.platform import ready_engine
     from cryptocontent.sensors.generations import plan, set_running, settle
-    from cryptocontent.storage import writing
+    from cryptocontent.storage import ready_engine, writing
     from cryptocontent.storage.models import Generation
 
     settings = Settings()

@@ -43,13 +43,9 @@ class Session:
     @cached_property
     def engine(self) -> "Engine":
         """The database, migrated."""
-        from cryptocontent.storage import migrate, open_engine
-        from cryptocontent.storage.database import is_migrated
+        from cryptocontent.storage import ready_engine
 
-        engine = open_engine(self.settings.database_url)
-        if not is_migrated(engine):
-            migrate(engine)
-        return engine
+        return ready_engine(self.settings.database_url)
 
     @cached_property
     def objects(self) -> "ObjectStore":

@@ -8,8 +8,7 @@ from sqlalchemy import Engine
 
 from cryptocontent.agents.pipeline import PIPELINE, Agent, Pipeline
 from cryptocontent.settings import Settings
-from cryptocontent.storage import ObjectStore, migrate, open_engine, open_object_store
-from cryptocontent.storage.database import is_migrated
+from cryptocontent.storage import ObjectStore, open_object_store, ready_engine
 
 
 @lru_cache(maxsize=1)
@@ -39,15 +38,6 @@ class PlatformResource(ConfigurableResource):
             settings.object_store_access_key.get_secret_value(),
             settings.object_store_secret_key.get_secret_value(),
         )
-
-
-@lru_cache(maxsize=4)
-def ready_engine(database_url: str) -> Engine:
-    """The engine for `database_url`, migrated if need be, once per process."""
-    engine = open_engine(database_url)
-    if not is_migrated(engine):
-        migrate(engine)
-    return engine
 
 
 class PipelineResource(ConfigurableResource):

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 30
+_MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
@@ -100,7 +101,7 @@ def migrate(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     with _errors_named(engine), engine.begin() as connection:
         if engine.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(734206)")
@@ -109,15 +110,20 @@ def migrate(engine: Engine) -> None:
 
 
 def is_migrated(engine: Engine) -> bool:
-    """Whether the newest migration has run."""
-    from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.connect() as connection:
+    """Whether the newest migration has run. Asked at every start of a process, so without Alembic, whose
+    import takes longer than the answer: migrations are files `NNNN_….py`, and the newest is the last."""
+    newest = max(path.name.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    with _errors_named(engine), engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(config).get_current_head()
+        current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return current is not None and str(current) >= newest
+
+
+@lru_cache(maxsize=8)
+def ready_engine(database_url: str) -> Engine:
+    """The engine for `database_url`, brought to the newest migration if need be, once per process."""
+    engine = open_engine(database_url)
+    if not is_migrated(engine):
+        migrate(engine)
+    return engine

@@ -9,9 +9,9 @@ _HARMLESS = {"http", "https", "mailto"}
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]+")
 # What an exported page is made of; anything else came out of a source.
 _ELEMENTS = {
-    "html", "head", "meta", "title", "style", "script", "body", "article", "section", "h1", "h2", "h3", "h4", "p",
-    "a", "sup", "ol", "ul", "li", "em", "strong", "code", "pre", "blockquote", "hr", "br", "img", "table",
-    "thead", "tbody", "tr", "th", "td", "figure", "figcaption",
+    "html", "head", "meta", "title", "style", "script", "body", "article", "section", "h1", "h2", "h3", "h4",
+    "p", "a", "sup", "ol", "ul", "li", "em", "strong", "code", "pre", "blockquote", "hr", "br", "img",
+    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption",
 }  # fmt: skip
 
 

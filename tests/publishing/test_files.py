@@ -6,14 +6,16 @@ import json
 import os
 import re
 import resource
-import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import frontmatter
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 from sqlalchemy import Engine, select, update
 
@@ -54,17 +56,25 @@ license: "<b onmouseover=alert(1)>CC0</b>"
 
 The base fee of Ethereum is burned in every block of the chain. <script>alert(1)</script>
 
-The base fee rises after a block that is fuller than its target. [Read more](javascript:alert(1)) about it.
+The base fee rises after a block that is fuller than its target. [Read more](javascript:alert(1))
+about it.
 
 ![The base fee over blocks](fees.png)
 
-Validators receive the priority fee of each transaction in their block. Wallets show the base fee to their users
-before they sign a transaction. <svg onload=alert(1)></svg>
+Validators receive the priority fee of each transaction in their block. Wallets show the base fee to
+their users before they sign a transaction. <svg onload=alert(1)></svg>
 
 ## Limits of the base fee
 
-The base fee changes by at most one eighth from one block to the next. A transaction waits when its cap is below the
-base fee of the block. Users of Ethereum set a cap on the base fee that they pay for a transaction.
+The base fee changes by at most one eighth from one block to the next. A transaction waits when its
+cap is below the base fee of the block. Users of Ethereum set a cap on the base fee that they pay
+for a transaction.
+
+## History of the base fee
+
+Miners of Ethereum collected every fee before the London upgrade. The London upgrade brought the
+base fee to Ethereum in August 2021. A fee market without a base fee made users guess what others
+would pay. The base fee made the cost of a transaction easier to foresee for wallets.
 """
 
 
@@ -108,9 +118,8 @@ def newsroom(written: Newsroom, tmp_path: Path) -> Iterator[Newsroom]:
     path = tmp_path / "copy.db"
     source = written.engine.url.database
     assert source
-    with written.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy(source, path)
+    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(path)) as here:
+        there.backup(here)
     engine = open_engine(f"sqlite:///{path}")
     yield Newsroom(engine, written.objects, written.image)
     engine.dispose()
@@ -165,7 +174,9 @@ def test_json_carries_the_text_of_each_cited_passage(newsroom: Newsroom, tmp_pat
     cited = {int(number) for number in re.findall(r"\[\^(\d+)\](?!:)", data["markdown"])}
     passages = {one["number"]: one for one in data["citations"]}
     assert cited and cited == set(passages)
-    assert any("The base fee of Ethereum is burned in every block" in one["text"] for one in passages.values())
+    assert any(
+        "The base fee of Ethereum is burned in every block" in one["text"] for one in passages.values()
+    )
     assert {one["external_id"] for one in passages.values()} == {"references/fees.md"}
 
 
@@ -176,8 +187,11 @@ def test_a_hostile_reference_runs_nowhere(newsroom: Newsroom, tmp_path: Path) ->
     page = Page(html)
     assert "alert(1)" in page.text, "the hostile title is shown, as text"
     assert [text for _, text in page.headings] == ["The base fee", "What it is", "Sources"]
-    body = (tmp_path / "the-base-fee.md").read_text().split("## Sources")[0]
-    assert not re.search(r"<\w|javascript:|alert", body), "the claims are prose, in Markdown too"
+    markdown = (tmp_path / "the-base-fee.md").read_text()
+    claims, sources = markdown.split("## Sources")
+    assert not re.search(r"<\w|javascript:|alert", claims), "the claims are prose, in Markdown too"
+    with_raw_html = MarkdownIt("commonmark", {"html": True}).render(sources)
+    assert "alert(1)" in with_raw_html and not re.search(r"<(?!/?(?:p|br)\b)", with_raw_html)
 
 
 def test_a_file_that_is_right_is_not_touched(newsroom: Newsroom, tmp_path: Path) -> None:
@@ -233,7 +247,8 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "article.md"
     assert write_if_changed(path, b"old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the kernel refuses what is longer, as a full disk
+    # The kernel refuses what is longer, as a full disk does.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(OSError, match="too large"):
             write_if_changed(path, b"n" * 1_000_000)

@@ -8,6 +8,7 @@ import frontmatter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from cryptocontent.content.documents import Source, render_article
 from cryptocontent.publishing.render import Rendered, image_hashes, to_html, to_json, to_markdown
@@ -67,9 +68,11 @@ def article(**changed: Any) -> dict[str, Any]:
 
 def seo(**changed: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "title": "The base fee, in short", "description": "What is burned.", "keywords": ["fee", "gas: price"],
-        "json_ld": {"@type": "Article", "headline": "The base fee", "inLanguage": "de", "image": f"image:{SHA}"},
-    }  # fmt: skip
+        "title": "The base fee, in short",
+        "description": "What is burned.",
+        "keywords": ["fee", "gas: price"],
+        "json_ld": {"@type": "Article", "headline": "Fees", "inLanguage": "de", "image": f"image:{SHA}"},
+    }
     return values | changed
 
 
@@ -145,6 +148,19 @@ def test_one_heading_stands_over_the_sources() -> None:
         assert between == {"section"}, "the heading stands right before the list"
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_source_is_text_in_markdown_too(attack: str) -> None:
+    source = Source(1, attack, (attack, "b"), f"https://x.example/{attack}", attack)
+    item = rendered(markdown=render_article("T", "A claim.[^1]", [source]))
+    html = MarkdownIt("commonmark", {"html": True}).render(frontmatter.loads(to_markdown(item)).content)
+    tags = [
+        (tag, attributes) for tag, attributes in Page(html).elements if tag not in ("p", "h1", "h2", "em")
+    ]
+    assert all(tag == "a" and attributes["href"].startswith("https://x.example/") for tag, attributes in tags)
+    fine = rendered()
+    assert "<https://eips.example/1559>" in to_markdown(fine), "a source's own link stays one"
+
+
 def test_an_image_is_shown_from_its_file_with_its_words() -> None:
     page = Page(to_html(rendered()))
     assert page.all("img") == [{"src": "images/abab.png", "alt": "A diagram of the fee", "title": "Fees"}]
@@ -183,7 +199,8 @@ def test_the_page_says_its_language_and_description() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_of_a_source_runs(attack: str) -> None:
-    body = f"A claim {attack} that is cited.[^1]\n\n{attack}\n\n- {attack}[^1]\n\n| {attack} | b |\n|---|---|\n| 1 | {attack} |"
+    table = f"| {attack} | b |\n|---|---|\n| 1 | {attack} |"
+    body = f"A claim {attack} that is cited.[^1]\n\n{attack}\n\n- {attack}[^1]\n\n{table}"
     source = Source(1, attack, (attack, "b"), f"https://x.example/{attack}", attack)
     item = rendered(
         article=article(title=attack),
@@ -218,7 +235,9 @@ def test_the_check_itself_finds_what_is_dangerous() -> None:
 
 
 hostile = st.lists(
-    st.sampled_from([*ATTACKS, "---", "\n", "\n\n", "\n---\n", " ", "`", "*", "[^1]", "[^1]: ", "](", "<", "&lt;"])
+    st.sampled_from(
+        [*ATTACKS, "---", "\n", "\n\n", "\n---\n", " ", "`", "*", "[^1]", "[^1]: ", "](", "<", "&lt;"]
+    )
     | st.text(max_size=12),
     max_size=8,
 ).map("".join)
