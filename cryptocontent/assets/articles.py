@@ -54,12 +54,12 @@ def _freeze(context: Any, platform: PlatformResource, brief_ids: Sequence[str]) 
     return frozen
 
 
-def _research_metadata(item: Frozen) -> dict[str, Any]:
+def _research_metadata(frozen: Sequence[Frozen]) -> dict[str, Any]:
     return {
-        "passages": item.passages,
-        "references": item.references,
-        "changed": item.changed,
-        "id": item.research_id,
+        "briefs": len(frozen),
+        "briefs with new research": sum(item.changed for item in frozen),
+        "passages per brief": round(sum(item.passages for item in frozen) / max(1, len(frozen)), 1),
+        "references per brief": round(sum(item.references for item in frozen) / max(1, len(frozen)), 1),
     }
 
 
@@ -72,8 +72,9 @@ def _research_metadata(item: Frozen) -> dict[str, Any]:
 )
 def research(context: AssetExecutionContext, platform: PlatformResource) -> None:
     """The passages frozen for each brief: searched for as a whole and per section of its outline."""
-    for brief, item in _freeze(context, platform, context.partition_keys).items():
-        context.add_asset_metadata(_research_metadata(item), asset_key=RESEARCH, partition_key=brief)
+    frozen = _freeze(context, platform, context.partition_keys)
+    # Of the run, not of each brief: Dagster looks every partition up again to attach metadata to it.
+    context.add_output_metadata(_research_metadata(list(frozen.values())))
 
 
 def _brief_ids(context: OpExecutionContext) -> Sequence[str]:
@@ -84,7 +85,9 @@ def _brief_ids(context: OpExecutionContext) -> Sequence[str]:
 def research_op(context: OpExecutionContext, platform: PlatformResource) -> None:
     """`research` for briefs named in the config."""
     for brief, item in _freeze(context, platform, _brief_ids(context)).items():
-        context.log_event(AssetMaterialization(RESEARCH, partition=brief, metadata=_research_metadata(item)))
+        context.log_event(
+            AssetMaterialization(RESEARCH, partition=brief, metadata=_research_metadata([item]))
+        )
 
 
 def _stage_op(stage: str) -> OpDefinition:
@@ -173,6 +176,9 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
                 "cost (USD)": row["cost_usd"],
                 "version": row["version"],
                 "article": f"{row['project']}/{row['slug']}",
+                "export": MetadataValue.path(
+                    str(platform.settings.exports_dir / row["project"] / f"{row['slug']}.md")
+                ),
                 "preview": MetadataValue.md(texts[brief][:4000]),
             },
         )

@@ -7,7 +7,7 @@ half a minute before its first run, and as long after its last one.
 from dagster._daemon import controller
 from dagster._daemon.cli import main
 
-_SECONDS = 5
+_SECONDS = 10
 
 if __name__ == "__main__":
     controller.DEFAULT_DAEMON_INTERVAL_SECONDS = _SECONDS

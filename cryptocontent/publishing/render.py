@@ -87,6 +87,7 @@ def _markdown_it() -> Any:
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").use(footnote_plugin)
     # The version has a heading over its sources already.
+    parser.add_render_rule("footnote_caption", _caption)
     parser.add_render_rule("footnote_block_open", lambda *_: '<section class="footnotes">\n<ol>\n')
     return parser
 
@@ -99,6 +100,11 @@ def _json_ld(item: Rendered) -> dict[str, Any]:
         if file_name:
             data["image"] = f"images/{file_name}"
     return data
+
+
+def _caption(_renderer: Any, tokens: Any, index: int, *_: Any) -> str:
+    """`[3]` at every citation of a passage, not `[3:2]` at the third."""
+    return f"[{tokens[index].meta['id'] + 1}]"
 
 
 def to_html(item: Rendered) -> str:

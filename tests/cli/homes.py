@@ -1,10 +1,12 @@
-"""Homes in which the console script has run: made once per test session, read by many tests, in any worker."""
+"""Homes in which the console script has run: made once per test session, read by tests in any worker."""
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,3 +106,9 @@ def shared_home(
     folder = shared_folder(factory, name, make)
     stored = json.loads((folder / "steps.json").read_text())
     return Home(folder, {label: Result(**values) for label, values in stored.items()})
+
+
+def query(database: Path, text: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What is in an SQLite file."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(text, values).fetchall()

@@ -9,7 +9,7 @@ from typing import Any
 import frontmatter
 import pytest
 
-from tests.cli.homes import SAMPLE, Home, Result, run, shared_home
+from tests.cli.homes import SAMPLE, Home, Result, query, run, shared_home
 
 BRIEFS = len((SAMPLE / "briefs.csv").read_text().splitlines()) - 1
 
@@ -52,8 +52,10 @@ def test_a_second_demo_finds_nothing_to_do(demo: Home) -> None:
     assert second.code == 0, second.said
     assert f"nothing to do: all {BRIEFS} briefs have their articles" in second.out
     assert "articles:" not in second.out and "references:" not in second.out
-    runs = [path for path in (demo.folder / "dagster" / "storage").rglob("*") if path.suffix == ".db"]
-    assert runs, "the first went through Dagster"
+    (runs,) = (demo.folder / "dagster").rglob("runs.db")
+    jobs = query(runs, "SELECT pipeline_name FROM runs ORDER BY id")
+    assert jobs[0] == ("import_references",) and jobs[-1] == ("export_articles",)
+    assert len(jobs) == 3, "the first went through Dagster, the second asked nothing of it"
 
 
 def test_the_articles_are_within_their_templates(demo: Home, listed: list[dict[str, Any]]) -> None:
@@ -145,12 +147,8 @@ def test_a_diff_shows_sentence_by_sentence_what_a_stage_changed(
 
 
 def _markdown_of(home: Home, row: dict[str, Any], number: int) -> str:
-    import sqlite3
-    from contextlib import closing
-
-    query = "SELECT markdown FROM versions WHERE article_id = ? AND number = ?"
-    with closing(sqlite3.connect(home.database)) as connection:
-        ((markdown,),) = connection.execute(query, (row["id"], number)).fetchall()
+    text = "SELECT markdown FROM versions WHERE article_id = ? AND number = ?"
+    ((markdown,),) = query(home.database, text, row["id"], number)
     return str(markdown)
 
 
