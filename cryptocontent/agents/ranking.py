@@ -21,6 +21,7 @@ Matrix = NDArray[np.float64]
 MOST_SENTENCES, MOST_WORDS = 4, 95
 _MOST_WEIGHT = 1.5  # a rare word of a query says more than a common one, but not everything
 _SUBJECT_WORDS = 8  # the first words of a sentence say what it is about
+_JOINTS = re.compile(r"[/_'’-]")
 _SUFFIX = re.compile(r"(?:ations?|ments?|ings?|ies|ied|ers?|es|ed|s|ly)\Z")
 
 
@@ -44,6 +45,35 @@ def stems(text: str) -> list[str]:
 def bag(text: str) -> frozenset[str]:
     """The set of a text's stems."""
     return frozenset(stems(text))
+
+
+def subject_words(work: Work) -> list[str]:
+    """What the article is about: the words of its title that the brief's variables and keywords bear out
+    (all of the title's if none), common words left out."""
+    brief = work.brief
+    values = [value for value in brief.variables.values() if isinstance(value, str)]
+    borne_out = {stem(word) for word in _plain_words(" ".join((*values, *brief.keywords)))}
+    title = dict.fromkeys(_plain_words(brief.outline.title))
+    return [word for word in title if stem(word) in borne_out] or list(title)
+
+
+def unmentioned(work: Work) -> list[str]:
+    """The words of the subject that no passage of the research mentions."""
+    known = frozenset[str]().union(
+        *(bag(one.text) | bag(" ".join((one.title, *one.heading_path))) for one in work.research)
+    )
+    missing = [word for word in subject_words(work) if stem(word) not in known]
+    if not missing:
+        return []
+    # Part of a longer name, as 4844 is of EIP-4844.
+    parts = frozenset(part for name in known for part in _JOINTS.split(name))
+    return [word for word in missing if stem(word) not in parts and word.casefold() not in parts]
+
+
+def _plain_words(text: str) -> list[str]:
+    generic = word_set("prose", "generic")
+    parts = [part for word in words(text) for part in _JOINTS.split(word)]
+    return [part for part in parts if part.casefold() not in generic and len(part) > 1]
 
 
 @dataclass(frozen=True, slots=True)

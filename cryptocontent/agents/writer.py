@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from cryptocontent.agents.arrange import Plan, arrange
 from cryptocontent.agents.prose import LEVELS
-from cryptocontent.agents.ranking import Ranking, Run, Topic, runs
-from cryptocontent.agents.work import Draft, StageFailed, Work, WorkMessage
+from cryptocontent.agents.ranking import Ranking, Run, Topic, runs, subject_words, unmentioned
+from cryptocontent.agents.work import Draft, StageFailed, Work, WorkFinding, WorkMessage
 from cryptocontent.content.documents import (
     Block,
     Figure,
@@ -20,7 +20,7 @@ from cryptocontent.content.documents import (
 from cryptocontent.content.templates import Outline
 from cryptocontent.content.text import word_count
 
-VERSION = "1"
+VERSION = "2"
 
 _STEPS = (
     (2, 0.6, 0.55),
@@ -51,6 +51,9 @@ def compose(work: Work) -> Work:
             f"the research has {found} words of text in {len(work.research)} passages; the outline asks for "
             f"at least {outline.words.min}: add references about “{outline.title}” or ask for less"
         )
+    missing_words = unmentioned(work)
+    if 2 * len(missing_words) > len(subject_words(work)):
+        raise StageFailed(f"the references never mention: {', '.join(missing_words)}; import some that do")
     best = _best_attempt(work)
     if best.words < outline.words.min:
         headings = [
@@ -65,7 +68,17 @@ def compose(work: Work) -> Work:
         )
     messages = (*work.messages, _summary(work, best), *_questions(work, best.plan))
     draft = Draft(title=outline.title, body=render(best.blocks))
-    return work.model_copy(update={"draft": draft, "messages": messages})
+    findings = (*work.findings, *(_unmentioned_finding(word) for word in missing_words))
+    return work.model_copy(update={"draft": draft, "messages": messages, "findings": findings})
+
+
+def _unmentioned_finding(word: str) -> WorkFinding:
+    return WorkFinding(
+        rule="topic.not_in_references",
+        severity="warn",
+        message=f"The title names “{word}”, which no passage of the research mentions.",
+        excerpt=word,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,10 @@ def _print_result(project: str, ids: list[str], generation: str | None, as_json:
     from cryptocontent.storage import reading
 
     with reading(current.engine) as session:
-        rows = [row for row in list_articles(session, project, ids) if row["status"] != "draft"]
         failed = failures(session, generation) if generation else []
+        left_out = {item["brief"] for item in failed}
+        articles = list_articles(session, project, ids)
+        rows = [row for row in articles if row["status"] != "draft" and row["brief"] not in left_out]
     if as_json:
         print_json({"generation": generation, "articles": rows, "failed": failed})
         return bool(failed)

@@ -83,7 +83,7 @@ async def test_thin_research_fails_with_what_was_found_and_what_is_missing(texts
 
 
 async def test_research_of_debris_fails_although_it_has_words():
-    text = "introduce a field; " * 200
+    text = "introduce a field of blob transactions; " * 200
     with pytest.raises(StageFailed, match="usable sentences"):
         await writer.rules(
             Work(brief=WorkBrief(id="b", project_id="p", outline=outline()), research=(passage(1, text),))
@@ -139,3 +139,28 @@ def test_whatever_the_research_the_article_is_supported_and_never_too_long(data)
     assert_honest(made)
     assert least <= body_words(parse(made.draft.body)) <= most
     assert writer.compose(given_work).draft == made.draft
+
+
+async def test_a_subject_that_the_references_never_mention_is_refused():
+    asked = work()
+    brief = asked.brief.model_copy(
+        update={
+            "outline": outline(title="Zebra husbandry, explained"),
+            "variables": {"topic": "Zebra husbandry"},
+            "keywords": (),
+        }
+    )
+    with pytest.raises(StageFailed, match="never mention: Zebra, husbandry"):
+        await writer.rules(asked.model_copy(update={"brief": brief}))
+
+
+async def test_a_word_of_the_title_that_the_references_never_mention_is_found():
+    asked = work()
+    variables = {"topic": "Blob transactions on Solana"}
+    brief = asked.brief.model_copy(
+        update={"outline": outline(title="Blob transactions on Solana"), "variables": variables}
+    )
+    made = await writer.rules(asked.model_copy(update={"brief": brief}))
+    found = [finding for finding in made.findings if finding.rule == "topic.not_in_references"]
+    assert [finding.excerpt for finding in found] == ["Solana"]
+    assert not (await writer.rules(asked)).findings

@@ -18,7 +18,7 @@ SCRIPT = Path(sys.executable).with_name("cryptocontent")
 SAMPLE = Path(__file__).parents[2] / "cryptocontent" / "sample"
 # A width at which no table folds its cells.
 _WIDE = {"COLUMNS": "1000", "TERM": "dumb", "NO_COLOR": "1"}
-_KEPT = ("PATH", "HOME", "LANG", "USER", "PYTHONDONTWRITEBYTECODE")
+_KEPT = ("PATH", "HOME", "LANG", "USER")
 
 
 @dataclass(frozen=True)
