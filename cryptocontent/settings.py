@@ -49,8 +49,10 @@ class Settings(BaseSettings):
     def _known_scheme(cls, value: str, info) -> str:  # type: ignore[no-untyped-def]
         allowed = _SCHEMES[info.field_name]
         if value and value.split(":", 1)[0] not in allowed:
-            name, scheme = info.field_name.upper(), value.split(":", 1)[0]
-            raise ValueError(f"{name}={scheme}:… is not supported; allowed schemes: {', '.join(allowed)}")
+            # What has no scheme may be a secret in the wrong place: it is not repeated.
+            scheme = f"{value.split(':', 1)[0]}:…" if ":" in value else "a value without a scheme"
+            name = info.field_name.upper()
+            raise ValueError(f"{name}: {scheme} is not supported; allowed schemes: {', '.join(allowed)}")
         return value
 
     @cached_property

@@ -16,6 +16,17 @@ _HUNGER = 0.8
 _ALIKE = 0.3  # runs on one subject share so much; only what goes beyond it is repetition
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What is admitted at a step of relaxation: sentences up to a level (`prose.LEVELS`), runs that are so
+    much about the brief and read so well, and only those that name the subject or whose source does."""
+
+    level: int
+    about: float
+    manner: float
+    topical: bool = True
+
+
 class Plan:
     """The runs of each section; section 0 is the lead."""
 
@@ -116,9 +127,13 @@ def _joins(group: Sequence[Run], run: Run) -> bool:
     total = sum(one.words for one in group) + run.words
     if total > _MOST_PARAGRAPH:
         return False
+    before, first = group[-1].sentences[-1], run.sentences[0]
+    if run.passage is group[-1].passage and before.paragraph == first.paragraph and first.index == before.index + 1:
+        return True
+    # a single sentence stands alone here; the editor finds it a place
     single = len(run.sentences) == 1 or sum(len(one.sentences) for one in group) == 1
     near = run.passage.heading_path == group[-1].passage.heading_path
-    return single or (near and total <= 80)
+    return near and not single and total <= 80
 
 
 def targets(outline: Outline) -> list[int]:
@@ -146,14 +161,14 @@ def targets(outline: Outline) -> list[int]:
 
 
 def arrange(
-    outline: Outline, candidates: list[Run], ranking: Ranking, gate: float, manner: float, thin: int
+    outline: Outline, candidates: list[Run], ranking: Ranking, gate: "Gate", thin: int
 ) -> Plan:
     """Give each section its runs: the best pair of run and section first, over the whole article."""
     plan = Plan(len(outline.sections) + 1, ranking.references)
     aims = targets(outline)
     if not candidates:
         return plan
-    board = _Board(candidates, ranking, gate, manner)
+    board = _Board(candidates, ranking, gate)
     room = outline.words.max - sum(word_count(section.heading) for section in outline.sections)
     # the lead takes the best definition before the sections compete for the rest
     _fill(plan, board, aims, [0], room)
@@ -167,10 +182,12 @@ def arrange(
 class _Board:
     """The values of all pairs of run and section that are still open."""
 
-    def __init__(self, candidates: list[Run], ranking: Ranking, gate: float, manner: float) -> None:
+    def __init__(self, candidates: list[Run], ranking: Ranking, gate: "Gate") -> None:
         self.candidates = candidates
         self.values: Matrix = ranking.fit.copy()
-        self.values[(ranking.about < gate) | (ranking.manner < manner)] = -np.inf
+        self.values[(ranking.about < gate.about) | (ranking.manner < gate.manner)] = -np.inf
+        if gate.topical:
+            self.values[~ranking.topical] = -np.inf
         self.ranking = ranking
         names = {name: number for number, name in enumerate(ranking.references)}
         self.reference = np.array([names[run.passage.reference_id] for run in candidates])
@@ -225,4 +242,4 @@ def _fill(plan: Plan, board: _Board, aims: list[int], sections: list[int], room:
             open_sections.discard(index)
 
 
-__all__ = ["MOST_WORDS", "NEAR_DUPLICATE", "Plan", "arrange", "targets"]
+__all__ = ["Gate", "MOST_WORDS", "NEAR_DUPLICATE", "Plan", "arrange", "targets"]

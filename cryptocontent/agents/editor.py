@@ -5,10 +5,11 @@ from dataclasses import replace
 from cryptocontent.agents.arrange import NEAR_DUPLICATE
 from cryptocontent.agents.drafts import Edits, counted, enumeration, references_of, section_of, with_body
 from cryptocontent.agents.lexicon import phrases
-from cryptocontent.agents.prose import opens_dangling, without_code, without_connective
+from cryptocontent.agents.prose import opening_form, opens_dangling, without_code, without_connective
 from cryptocontent.agents.work import Work
 from cryptocontent.content.documents import (
     Block,
+    Figure,
     Heading,
     Paragraph,
     Sentence,
@@ -18,7 +19,7 @@ from cryptocontent.content.documents import (
 )
 from cryptocontent.content.text import jaccard, normalized, shingles, word_count, words
 
-VERSION = "1"
+VERSION = "2"
 
 LONGEST_PARAGRAPH = 110
 _LEAST_COMPARED = 5  # shorter sentences may look alike by chance
@@ -100,6 +101,9 @@ class _Desk:
             return False
         return True
 
+    def _may_shrink(self, before: str, after: str) -> bool:
+        return self.words + word_count(after) - word_count(before) >= self.outline.words.min
+
     def _keep_only(self, place: int, kept: list[Sentence]) -> None:
         paragraph = self._paragraph(place)
         self.words += sum(word_count(one.text) for one in kept) - sum(
@@ -164,14 +168,15 @@ class _Desk:
             kept = list(block.sentences)
             while kept and kept[0].citations and opens_dangling(kept[0].text):
                 first = kept[0]
-                shorter = without_connective(first.text)
-                if shorter != first.text and not opens_dangling(shorter):
+                shorter = opening_form(first.text)
+                if shorter and self._may_shrink(first.text, shorter):
                     self.edits.add(
                         "coherence.connective",
                         first.text,
                         shorter,
                         "a paragraph can't open with a connective",
                     )
+                    self._count(first.text, shorter)
                     kept[0] = replace(first, text=shorter)
                 elif self._joins_previous(place, first):
                     self._move_up(place, kept)
@@ -184,7 +189,37 @@ class _Desk:
                     kept = kept[1:]
                 else:
                     break
+            for at in range(1, len(kept)):
+                kept[at] = self._loose(kept[at - 1], kept[at])
             self.blocks[place] = replace(block, sentences=tuple(kept))
+
+    def _loose(self, before: Sentence, sentence: Sentence) -> Sentence:
+        """The sentence without its connective where the sentence before it is from another place."""
+        shorter = without_connective(sentence.text)
+        if (
+            shorter == sentence.text
+            or opens_dangling(shorter)
+            or not self._may_shrink(sentence.text, shorter)
+            or self._goes_on(before, sentence)
+        ):
+            return sentence
+        reason = "it connects with a sentence of the source that is not here"
+        self.edits.add("coherence.connective", sentence.text, shorter, reason)
+        self._count(sentence.text, shorter)
+        return replace(sentence, text=shorter)
+
+    def _goes_on(self, before: Sentence, sentence: Sentence) -> bool:
+        """Whether the sentence follows the other in their source, as far as the source is known."""
+        for number in sentence.citations:
+            passage = self.work.passage(number)
+            text = normalized(passage.text) if passage else ""
+            at = text.find(normalized(sentence.text))
+            if at >= 0:
+                return text[:at].rstrip(" \"').!-").endswith(normalized(before.text).rstrip(" \"').!-"))
+        return True
+
+    def _count(self, before: str, after: str) -> None:
+        self.words += word_count(after) - word_count(before)
 
     def _joins_previous(self, place: int, first: Sentence) -> bool:
         before = self.blocks[place - 1] if place else None
@@ -257,7 +292,7 @@ class _Desk:
         while place < len(self.blocks):
             block = self.blocks[place]
             if isinstance(block, Paragraph) and len(block.sentences) == 1 and not block.bullet:
-                for other in (place - 1, place + 1):
+                for other in (self._neighbour(place, -1), self._neighbour(place, 1)):
                     if self._mergeable(block, other):
                         first, second = sorted((place, other))
                         merged = self._joined(first, second)
@@ -265,10 +300,17 @@ class _Desk:
                         self.edits.add(
                             "structure.merged", block.sentences[0].text, block.sentences[0].text, reason
                         )
-                        self.blocks[first : second + 1] = [merged]
+                        self.blocks[first : second + 1] = [merged, *self.blocks[first + 1 : second]]
                         place = first
                         break
             place += 1
+
+    def _neighbour(self, place: int, step: int) -> int:
+        """The place of the block before or after, figures aside."""
+        place += step
+        while 0 <= place < len(self.blocks) and isinstance(self.blocks[place], Figure):
+            place += step
+        return place
 
     def _mergeable(self, block: Paragraph, other: int) -> bool:
         neighbour = self.blocks[other] if 0 <= other < len(self.blocks) else None

@@ -51,6 +51,32 @@ _DEMONSTRATIVE = re.compile(
     r"(?:the|its) (?:former|latter|same|other))\b",
     re.IGNORECASE,
 )
+_COUNTED = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|both|several|some|many|most|few|all|none|each|any|"
+    "neither|either|another|others"
+)
+_AUXILIARY = (
+    "is|are|was|were|has|have|had|can|cannot|could|may|might|must|shall|should|will|would|do|does|did"
+)
+_PARTITIVE = re.compile(
+    rf"(?:{_COUNTED})(?: (?:also|then|only|still))? (?:{_AUXILIARY})\b|"
+    rf"(?:{_COUNTED}) of (?:them|these|those|which|whom|the (?:above|former|latter|two|three|four))\b|"
+    r"(?:the )?(?:former|latter|others|rest)\b",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(
+    r"(?:the )?(?:first|second|third|fourth|last|next|other|previous)(?: (?:one|two|three|ones))? "
+    r"(?:(?:also|then|only|simply) )?([a-z]+)\b",
+    re.IGNORECASE,
+)
+_CAPTION = re.compile(
+    r"\A(?:figure|fig\.|table|chart|diagram|plot|graph|image|screenshot|source)\s?[\d:]|\((?:(?:in|the) )?(?:black|"
+    r"white|blue|red|green|orange|yellow|purple|gr[ae]y|left|right|top|bottom|dashed|dotted|solid)(?: lines?)?\)",
+    re.IGNORECASE,
+)
+_CLAUSE = frozenset("because if while when although though whereas unless since".split())
+_ADVERBIAL = frozenset("if when because unless until while whereas although".split())
+_RELATIVE = frozenset("that which who whose where".split())
 _NAME = re.compile(r"[\w.\-$#/+@:]{1,48}(?:\(\w*\)|\[\w*\])?\Z|0x[0-9a-fA-F]{1,8}\Z")
 _SHORT, _LONG, _LONGEST = 7, 45, 60
 
@@ -156,6 +182,8 @@ def fitness(text: str) -> int:
         return NEVER
     if phrases("prose", "boilerplate", True).search(plain) or is_imperative(plain) or not has_verb(plain):
         return NEVER
+    if _CAPTION.search(plain) or is_fragment(plain):
+        return NEVER
     if _POINTING.search(plain) or _is_pseudocode(text):
         return NEVER
     inner = _ABBREVIATION.sub("", plain)
@@ -223,7 +251,10 @@ def opens_dangling(text: str) -> bool:
     start = [word.casefold() for word in _WORD.findall(plain[:80])[:5]]
     if not start or start[0].split("'")[0].split("’")[0] in word_set("prose", "dangling_openers"):
         return True
-    if _connective().match(plain) or _dangling_phrase().match(plain):
+    if _connective().match(plain) or _dangling_phrase().match(plain) or _PARTITIVE.match(plain):
+        return True
+    ordinal = _ORDINAL.match(plain)
+    if ordinal and ordinal[1].casefold() in word_set("prose", "verbs"):
         return True
     if _DEMONSTRATIVE.search(" ".join(plain.split()[:12])):
         return True
@@ -282,6 +313,53 @@ def has_verb(plain: str) -> bool:
         return any(word in word_set("prose", "finite") for word in found[1:])
     verbs = word_set("prose", "verbs")
     return any(word in verbs or _ENDING.match(word) for word in found[1:])
+
+
+def is_fragment(plain: str) -> bool:
+    """Whether it has no main clause: `Because anyone can pay.`, `The next block if this one is full.`,
+    `No changes to the costs.` In doubt it has one."""
+    found = [word.casefold() for word in _WORD.findall(plain)]
+    verbs = [at for at in range(1, len(found)) if _may_be_verb(found, at)]
+    if not verbs:
+        return not any(_resembles_verb(found, at) for at in range(1, len(found)))
+    if found[0] in _CLAUSE:
+        if "," in plain:
+            rest = [word.casefold() for word in _WORD.findall(plain.split(",", 1)[1])]
+            return not any(_resembles_verb(rest, at) for at in range(len(rest)))
+        dated = found[0] == "since" and (found[1][:1].isdigit() or found[1] == "the")
+        return not dated and sum(_resembles_verb(found, at) for at in range(1, len(found))) < 2
+    clause = next((at for at, word in enumerate(found) if at and word in _ADVERBIAL | _RELATIVE), 0)
+    if not clause or verbs[0] < clause or found[0] in word_set("prose", "subordinators"):
+        return False
+    if any(_resembles_verb(found, at) for at in range(1, clause)):
+        return False
+    if found[clause] in _ADVERBIAL:
+        return "," not in plain
+    return sum(_resembles_verb(found, at) for at in range(clause, len(found))) < 2
+
+
+def _resembles_verb(found: list[str], at: int) -> bool:
+    """The same, with every bare verb and every word in `-s` before what an object or adverbial begins with."""
+    if _may_be_verb(found, at, 0) or found[at] in word_set("prose", "imperatives"):
+        return True
+    if found[at] in word_set("prose", "nouns_too") & word_set("prose", "verbs"):
+        return False
+    if len(found[at]) < 4 or not found[at].endswith("s") or found[at].endswith(("ss", "us", "ous")):
+        return False
+    after = found[at + 1] if at + 1 < len(found) else "."
+    return after == "." or after in word_set("prose", "object_markers") or after.endswith("ly")
+
+
+def _may_be_verb(found: list[str], at: int, least: int = 1) -> bool:
+    """Whether the word can be a finite verb where it stands; `costs` and `changes` are nouns after `the`
+    or `no`, and at the end."""
+    word = found[at]
+    if word not in word_set("prose", "verbs"):
+        return bool(_ENDING.match(word))
+    if at < least or word not in word_set("prose", "nouns_too"):
+        return True
+    before = found[at - 1] if at else ""
+    return at < len(found) - 1 and before not in word_set("prose", "noun_markers")
 
 
 def balanced(text: str) -> bool:

@@ -20,6 +20,7 @@ from cryptocontent.content.text import words
 Matrix = NDArray[np.float64]
 MOST_SENTENCES, MOST_WORDS = 4, 95
 _MOST_WEIGHT = 1.5  # a rare word of a query says more than a common one, but not everything
+_NAMED, _CHIEF = 0.25, 0.95
 _SUBJECT_WORDS = 8  # the first words of a sentence say what it is about
 _JOINTS = re.compile(r"[/_'’-]")
 _SUFFIX = re.compile(r"(?:ations?|ments?|ings?|ies|ied|ers?|es|ed|s|ly)\Z")
@@ -78,14 +79,20 @@ def _plain_words(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive sentences of a paragraph of a passage; `first` is how the first of them is written."""
+    """Consecutive sentences of a paragraph of a passage, the first of which can open a paragraph: as it
+    stands, or once the editor has dropped its connective."""
 
     passage: ResearchPassage
     sentences: tuple[SourceSentence, ...]
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return (self.sentences[0].opening, *(sentence.text for sentence in self.sentences[1:]))
+        return tuple(sentence.text for sentence in self.sentences)
+
+    @property
+    def opening(self) -> str:
+        """Its first sentence without a leading connective."""
+        return self.sentences[0].opening
 
     @property
     def words(self) -> int:
@@ -163,12 +170,13 @@ def _aspects() -> tuple[_Aspect, ...]:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`fit[r, s]` is how well run r stands in section s (0: the lead), `about[r]` how much it is about the
-    brief at all, `manner[r]` how well its sentences read; `references` is the relevance of each reference,
-    1 for the best."""
+    brief at all, `manner[r]` how well its sentences read, `topical[r]` whether it or its reference's title
+    names the subject; `references` is the relevance of each reference, 1 for the best."""
 
     fit: Matrix
     about: Matrix
     manner: Matrix
+    topical: NDArray[np.bool_]
     references: dict[str, float]
     vectors: NDArray[np.float32]
 
@@ -192,6 +200,8 @@ class Topic:
         seen = Counter(term for terms in bags for term in terms)
         self.idf = {term: log(1 + total / count) for term, count in seen.items()}
         self.weights = {term: 1.0 + 0.2 * self.idf[term] for term in asked if term in seen}
+        named = Counter(stems(" ".join((brief.outline.title, *brief.keywords))))
+        self.subject = {term: self.idf[term] for term in named if term in seen}
         asked_of = [frozenset(stems(f"{section.heading} {section.query}")) for section in self.sections]
         # what every section asks for is the subject; what tells them apart is their own
         shared = frozenset.intersection(*asked_of) if len(asked_of) > 1 else frozenset(self.weights)
@@ -224,10 +234,12 @@ class Topic:
             titles[passage.reference_id] = f"{passage.title} {passage.url or ''}"
         total = sum(self.weights.values()) or 1.0
         value: dict[str, float] = {}
+        self.titles: dict[str, frozenset[str]] = {}
         for reference, scores in best.items():
             top = sorted(scores, reverse=True)[:3]
             named = set(stems(titles[reference]))
             overlap = sum(weight for term, weight in self.weights.items() if term in named) / total
+            self.titles[reference] = frozenset(named)
             value[reference] = 0.45 * sum(top) / 3 + 0.35 * overlap + 0.2 * min(1.0, len(scores) / 8)
         highest = max(value.values(), default=1.0) or 1.0
         return {reference: amount / highest for reference, amount in value.items()}
@@ -236,6 +248,13 @@ class Topic:
         """How much of the terms' weight the bag holds, saturating: two good terms are nearly all."""
         total = sum(sorted(terms.values(), reverse=True)[:3]) or 1.0
         return min(1.0, sum(weight for term, weight in terms.items() if term in found) / total)
+
+    def names_subject(self, found: frozenset[str], reference: str) -> bool:
+        """Whether the words of a run, or of its reference's title, are a fair share of the subject's rare
+        ones; what is most relevant of all needs no such proof."""
+        total = sum(sorted(self.subject.values(), reverse=True)[:2])
+        share = sum(rare for term, rare in self.subject.items() if term in found or term in self.titles[reference])
+        return share >= _NAMED * total or self.references[reference] >= _CHIEF
 
     def _subject(self, sentence: str) -> float:
         """How far the sentence's subject is the brief's: `The halving is …`."""
@@ -249,23 +268,27 @@ class Topic:
         bags = [frozenset[str]().union(*map(bag, run.texts)) for run in candidates]
         fit = np.zeros((len(candidates), len(self.sections) + 1))
         about, manners = np.zeros(len(candidates)), np.zeros(len(candidates))
+        topicals = np.zeros(len(candidates), dtype=bool)
         for number, (run, terms_of) in enumerate(zip(candidates, bags, strict=True)):
             row = rows[run.passage.number]
             reference = self.references[run.passage.reference_id]
             heading = _heading_stems(run.passage.heading_path)
-            subject = bag(" ".join(run.texts[0].split()[:_SUBJECT_WORDS])) | heading
+            subject = bag(" ".join(run.opening.split()[:_SUBJECT_WORDS])) | heading
             topical = self.overlap(terms_of, self.weights)
             about[number] = 0.4 * reference + 0.3 * topical + 0.3 * self.scores[row].max()
             manner = sum(sentence.quality for sentence in run.sentences) / len(run.sentences)
             common = 1.5 * about[number] + 0.55 * manner + 0.15 * min(len(run.sentences), 3)
             if run.sentences[0].index:
                 # what stood before it may be missed, most of all by `The tree …`
-                common -= 0.3 if run.texts[0].startswith(("The ", "`")) else 0.12
-            if run.texts[0].startswith("`"):
+                common -= 0.3 if run.opening.startswith(("The ", "`")) else 0.12
+            if run.opening.startswith("`"):
                 common -= 0.12
+            if run.opening != run.texts[0]:
+                common -= 0.05  # a connective that has lost what it connects
             common -= 0.06 * max(run.sentences[0].opens, *(one.level for one in run.sentences))
             manners[number] = manner
-            opens = _lead_fit(run, heading, topical, self._subject(run.texts[0]), reference)
+            topicals[number] = self.names_subject(terms_of | heading, run.passage.reference_id)
+            opens = _lead_fit(run, heading, topical, self._subject(run.opening), reference)
             fit[number, 0] = common + 0.35 * self.scores[row, 0] + opens
             for index, (terms, aspects) in enumerate(zip(self.own, wanted, strict=True), 1):
                 fit[number, index] = (
@@ -279,7 +302,7 @@ class Topic:
         if len(self.sections) > 1 and candidates:
             inner = fit[:, 1:]
             fit[:, 1:] = inner + 0.5 * (inner - inner.mean(axis=1, keepdims=True))
-        return Ranking(fit, about, manners, self.references, _vectors(bags))
+        return Ranking(fit, about, manners, topicals, self.references, _vectors(bags))
 
 
 @lru_cache(maxsize=8192)

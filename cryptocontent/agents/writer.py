@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from cryptocontent.agents.arrange import Plan, arrange
+from cryptocontent.agents.arrange import Gate, Plan, arrange
 from cryptocontent.agents.prose import LEVELS
 from cryptocontent.agents.ranking import Ranking, Run, Topic, runs, subject_words, unmentioned
 from cryptocontent.agents.work import Draft, StageFailed, Work, WorkFinding, WorkMessage
@@ -20,19 +20,19 @@ from cryptocontent.content.documents import (
 from cryptocontent.content.templates import Outline
 from cryptocontent.content.text import word_count
 
-VERSION = "2"
+VERSION = "3"
 
 _STEPS = (
-    (2, 0.6, 0.55),
-    (3, 0.6, 0.5),
-    (4, 0.55, 0.45),
-    (4, 0.45, 0.45),
-    (4, 0.3, 0.3),
-    (5, 0.3, 0.2),
-    (5, 0.0, 0.0),
+    Gate(2, 0.6, 0.55),
+    Gate(3, 0.6, 0.5),
+    Gate(4, 0.55, 0.45),
+    Gate(4, 0.45, 0.45),
+    Gate(4, 0.3, 0.3),
+    Gate(5, 0.3, 0.2),
+    Gate(5, 0.3, 0.2, topical=False),
+    Gate(5, 0.0, 0.0, topical=False),
 )
-"""Steps of relaxation: the level of sentences (`prose.LEVELS`), how much a run must be about the brief, and
-how well it must read."""
+"""Steps of relaxation; what does not name the subject comes in only where the article is too short else."""
 _ENOUGH = 4  # from this step on an article that is long enough is not relaxed further for a section's sake
 _THIN = 30  # a section with fewer words than this is no section
 
@@ -110,12 +110,12 @@ def _best_attempt(work: Work) -> _Attempt:
     attempts: list[_Attempt] = []
     levels: dict[int, tuple[list[Run], Ranking]] = {}
     comfortable = min(outline.words.min * 1.05 + 10, outline.words.max)
-    for step, (level, gate, manner) in enumerate(_STEPS):
-        if level not in levels:
-            candidates = runs(work.research, level)
-            levels[level] = candidates, topic.rank(candidates)
-        candidates, ranking = levels[level]
-        plan = arrange(outline, candidates, ranking, gate, manner, _THIN)
+    for step, gate in enumerate(_STEPS):
+        if gate.level not in levels:
+            candidates = runs(work.research, gate.level)
+            levels[gate.level] = candidates, topic.rank(candidates)
+        candidates, ranking = levels[gate.level]
+        plan = arrange(outline, candidates, ranking, gate, _THIN)
         blocks = _blocks(work, plan)
         attempt = _Attempt(step, plan, blocks, body_words(blocks), len(candidates))
         attempts.append(attempt)
@@ -202,7 +202,7 @@ def _summary(work: Work, best: _Attempt) -> WorkMessage:
     used = {run.passage.number for index in range(len(outline.sections) + 1) for run in plan.runs(index)}
     sources = {one.title for one in work.research if one.number in used}
     sections = sum(isinstance(block, Heading) and block.level == 2 for block in best.blocks)
-    level = _STEPS[best.step][0]
+    level = _STEPS[best.step].level
     text = (
         f"Wrote {best.words} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
         f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {best.considered} "

@@ -16,9 +16,10 @@ ArticleArgument = Annotated[
 def print_articles(rows: list[dict[str, Any]], *, as_json: bool, empty: str, below: str = "slug") -> None:
     """Articles as a table that fits 80 columns: under the title stands the slug (or another key)."""
     if not as_json:
-        from rich.markup import escape
+        from rich.text import Text
 
-        rows = [row | {"article": f"{escape(row['title'])}\n[dim]{row[below]}[/]"} for row in rows]
+        cells = [Text.assemble(row["title"], "\n", (str(row[below]), "dim")) for row in rows]
+        rows = [row | {"article": cell} for row, cell in zip(rows, cells, strict=True)]
     columns = {
         "article": "Article",
         "words": "Words",
@@ -118,14 +119,17 @@ def diff(
     before: Annotated[str | None, typer.Argument(metavar="FROM", help="Number, id or stage.")] = None,
     after: Annotated[str | None, typer.Argument(metavar="TO", help="Number, id or stage.")] = None,
 ) -> None:
-    """Show what changed between two versions (default: the current one and its parent)."""
+    """Show what changed between two versions (default: from the writer's to the current one)."""
     from cryptocontent.content import articles
     from cryptocontent.storage import reading
 
     with reading(current.engine) as session:
         found = articles.find_article(session, article)
-        new = articles.find_version(session, found, after or (None if before else after))
-        old = articles.find_version(session, found, before or new.parent_id or new.id)
+        new = articles.find_version(session, found, after)
+        if before:
+            old = articles.find_version(session, found, before)
+        else:
+            old = articles.first_of_its_generation(session, new)
     text = articles.diff(old, new)
     if not text:
         typer.echo(f"versions {old.number} ({old.author}) and {new.number} ({new.author}) are the same")

@@ -83,5 +83,17 @@ def list_all(project: ProjectOption = None, as_json: JsonOption = False) -> None
             }
             for brief, slug, status in session.execute(query)
         ]
-    columns = {key: key.capitalize() for key in ("id", "title", "priority", "due", "article", "error")}
-    print_rows(rows, columns, as_json=as_json, empty="no briefs yet: `cryptocontent brief import FILE.csv`")
+    if as_json or not rows:
+        print_rows(rows, {}, as_json=as_json, empty="no briefs yet: `cryptocontent brief import FILE.csv`")
+        return
+    for row in rows:
+        typer.secho(row["id"], bold=True)
+        facts = [
+            row["title"],
+            f"priority {row['priority']}",
+            row["due"] and f"due {row['due']}",
+            row["article"],
+        ]
+        typer.echo("  " + " · ".join(fact for fact in facts if fact))
+        if row["error"]:
+            typer.secho(f"  {row['error']}", fg="red")

@@ -62,6 +62,8 @@ def run_dev(
 
 async def _run(settings: Settings, host: str, port: int, module: str, console: Console, quiet: bool) -> int:
     os.environ["CRYPTOCONTENT_HOME"] = str(settings.home)  # the children read their own settings
+    # A file of the folder that one happens to stand in must not take the place of a module.
+    os.environ["PYTHONSAFEPATH"] = "1"
     dagster_home = prepare_dagster_home(settings)
     # Every run is a process that imports the package: where Python keeps no bytecode by itself
     # (PYTHONDONTWRITEBYTECODE, a read-only user), each of them would compile it again.

@@ -1,5 +1,6 @@
 """`cryptocontent generate` and `cryptocontent demo`: briefs through the agents, by Dagster."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from cryptocontent.cli.session import (
     JsonOption,
     ProjectOption,
     command,
+    count_of,
     current,
     fail,
     print_json,
@@ -110,7 +112,9 @@ def _generate(
 def _start(log: Any, *steps: str) -> subprocess.Popen[bytes]:
     """Dagster in a process of its own: it takes over standard output and the signals."""
     command_line = [sys.executable, "-m", "cryptocontent.cli.local_run", *steps]
-    return subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    # A file of the folder that one happens to stand in must not take the place of a module.
+    environment = os.environ | {"PYTHONSAFEPATH": "1"}
+    return subprocess.Popen(command_line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
 def _log_file(name: str) -> Path:
@@ -168,7 +172,9 @@ def _print_result(project: str, ids: list[str], generation: str | None, as_json:
     print_articles(rows, as_json=False, empty="no article is ready")
     for item in failed:
         typer.secho(f"{item['brief']}: {item['error']}", err=True, fg="red")
-    typer.echo(f"{len(rows)} articles are ready for review, {len(failed)} briefs failed")
+    typer.echo(
+        f"ready for review: {count_of(len(rows), 'article')}; failed: {count_of(len(failed), 'brief')}"
+    )
     return bool(failed)
 
 

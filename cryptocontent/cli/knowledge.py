@@ -1,5 +1,6 @@
 """`cryptocontent ingest` and `cryptocontent search`."""
 
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -101,5 +102,6 @@ def search(
     for rank, item in enumerate(found, 1):
         where = escape(f"{' › '.join(item.heading_path)}  {item.external_id}  {item.score:.2f}")
         current.console.print(f"[bold]{rank}. {escape(item.title)}[/] [dim]{where}[/]", emoji=False)
-        current.console.print(item.text[:400], style="none", markup=False, emoji=False)
+        text = textwrap.shorten(item.text, 400, placeholder=" …")
+        current.console.print(text, style="none", markup=False, emoji=False)
         current.console.print()

@@ -71,7 +71,7 @@ class Session:
         """Where people read."""
         from rich.console import Console
 
-        return Console(highlight=False)
+        return Console(highlight=False, emoji=False)
 
     def ready(self) -> None:
         """Migrate the database now, before other processes need it."""
@@ -129,7 +129,10 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 def _explains_itself(error: Exception) -> bool:
     from pydantic import ValidationError
 
-    known = ("NotFound", "Refused", "TemplateError", "DatabaseUnavailable", "IndexBusy")
+    known = (
+        "NotFound", "Refused", "TemplateError", "DatabaseUnavailable", "IndexBusy", "IndexUnavailable",
+        "ObjectStoreUnavailable",
+    )  # fmt: skip
     return type(error).__name__ in known or isinstance(error, ValidationError | OSError)
 
 
@@ -138,7 +141,8 @@ def _message(error: Exception) -> str:
 
     if isinstance(error, ValidationError):
         return "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
         )
     return str(error)
 
@@ -154,9 +158,9 @@ def print_rows(
     *,
     as_json: bool,
     empty: str,
-    title: str | None = None,
 ) -> None:
-    """Rows as a table (key → heading; numbers to the right) or as JSON."""
+    """Rows as a table (key → heading; numbers to the right) or as JSON. A cell is text as it stands, or a
+    `rich.text.Text` of its own style."""
     if as_json:
         print_json(rows)
         return
@@ -171,8 +175,19 @@ def print_rows(
         numeric = all(isinstance(row.get(key), int | float) for row in rows)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
+        table.add_row(*(_cell(row.get(key)) for key in columns))
     current.console.print(table)
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else Text("" if value is None else str(value))
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 article`, `2 articles`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -88,6 +88,15 @@ def find_version(session: Session, article: Article, name: str | None = None) ->
     raise NotFound(f"article {article.slug!r} has no version {name!r}; there are: {there or 'none'}")
 
 
+def first_of_its_generation(session: Session, version: Version) -> Version:
+    """The writer's version that this one was made from, by way of its parents; the oldest parent if no
+    writer is among them."""
+    versions = {one.id: one for one in versions_of(session, version.article_id)}
+    while version.author != "writer" and version.parent_id in versions:
+        version = versions[version.parent_id]
+    return version
+
+
 def diff(before: Version, after: Version) -> str:
     """A unified diff, sentence by sentence."""
     return "\n".join(

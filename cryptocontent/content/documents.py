@@ -8,6 +8,7 @@ numbers stay what they are from the first draft to the export, so that a diff sh
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from cryptocontent.content.text import sentences, word_count
 
@@ -18,6 +19,7 @@ _FIGURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<src>[^)\s]+)(?:\s+\"(?P<caption
 _LIST_ITEM = re.compile(r"(?P<bullet>[-*+]|\d+[.)])\s+(?P<text>.*)\Z", re.S)
 _DEFINITION = re.compile(r"\[\^(\d+)\]:")
 SOURCES_HEADING = "Sources"
+_URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,16 @@ class Source:
     licence: str | None = None
 
     def render(self) -> str:
-        where = " › ".join(part for part in self.heading_path if part != self.title)
-        text = f"{self.title}, “{where}”" if where else self.title
-        url = f" <{self.url}>" if self.url else ""
-        licence = f" ({self.licence})" if self.licence else ""
+        # A reference's own words: they must not become markup of the article.
+        where = " › ".join(_harmless(part) for part in self.heading_path if part != self.title)
+        text = f"{_harmless(self.title)}, “{where}”" if where else _harmless(self.title)
+        url = f" <{quote(self.url, safe=_URL_CHARACTERS)}>" if self.url else ""
+        licence = f" ({_harmless(self.licence)})" if self.licence else ""
         return f"[^{self.number}]: {text}{licence}.{url}"
+
+
+def _harmless(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[")
 
 
 def parse_paragraph(text: str) -> Paragraph:

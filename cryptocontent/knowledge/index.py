@@ -48,6 +48,10 @@ class IndexBusy(TimeoutError):
     """Another process kept the embedded index open for longer than we wait."""
 
 
+class IndexUnavailable(ConnectionError):
+    """The Qdrant server cannot be reached, or refuses the key."""
+
+
 @dataclass(frozen=True)
 class IndexPoint:
     """A passage as it is indexed; title, heading path and text are embedded together. `id` is a UUID."""
@@ -235,12 +239,18 @@ def _open_embedded(directory: Path, embedder: Embedder, lock_timeout: float) -> 
 @contextmanager
 def _open_server(url: str, embedder: Embedder, api_key: str) -> Iterator[PassageIndex]:
     from qdrant_client import QdrantClient
+    from qdrant_client.http.exceptions import ApiException
 
     from cryptocontent.knowledge.index_server import ServerBackend
 
     client = QdrantClient(url=url, api_key=api_key or None, timeout=30, check_compatibility=False)
     try:
         yield PassageIndex(ServerBackend(client, collection_name(embedder), embedder.dimensions), embedder)
+    except ApiException as error:
+        # The URL may hold a password: host and port say enough.
+        parts = urlsplit(url)
+        where = f"{parts.scheme}://{parts.hostname}:{parts.port or 6333}"
+        raise IndexUnavailable(f"passage index {where}: {str(error).splitlines()[0]}") from error
     finally:
         client.close()
 

@@ -91,6 +91,14 @@ def folder_files(folder: Path) -> list[_File]:
     return files
 
 
+def _single_file(engine: Engine, project_id: str, path: Path) -> _File:
+    """A file named by itself: the folder's own reference if it lies in one of the project's folders."""
+    for folder in registered_folders(engine, project_id):
+        if path.is_relative_to(folder):
+            return _File(path, folder, "folder", f"{folder.name}/{path.relative_to(folder).as_posix()}")
+    return _File(path, path.parent, "file", path.name)
+
+
 def register_folder(session: Session, project_id: str, folder: Path, *, moved: bool = False) -> None:
     """Remember a folder as one of the project's sources; the `references` asset imports it again. A
     folder of the same name elsewhere is replaced if it is gone, or if the caller says that it `moved`."""
@@ -123,7 +131,7 @@ def import_paths(
             folders.append(path)
             files += folder_files(path)
         elif path.is_file():
-            files.append(_File(path, path.parent, "file", path.name))
+            files.append(_single_file(engine, project_id, path))
         else:
             raise Refused(f"path {str(path)!r}: there is no such file or folder")
     with writing(engine) as session:

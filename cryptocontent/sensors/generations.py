@@ -7,6 +7,7 @@ the order of partitions is a ranged run of `generate_articles`; a scattered one 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from dagster import (
@@ -36,8 +37,10 @@ from cryptocontent.resources.platform import PlatformResource
 from cryptocontent.sensors.catalog import missing
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import Generation, GenerationBrief
+from cryptocontent.storage.types import utc_now
 
 _RUNS_PER_TICK = 200
+_EXPORT_WINDOW = timedelta(minutes=10)
 _ENDED = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
 
@@ -130,6 +133,14 @@ def settle(engine: Engine, generation_id: str, runs: Sequence[DagsterRun]) -> st
         return close_if_finished(session, generation_id)
 
 
+def _open_or_just_ended() -> Any:
+    """The last op of a run ends a generation; its export is asked for after that, for as long as it takes
+    to be sure that a tick saw it. `run_key` drops the repeats."""
+    return Generation.status.in_(("requested", "running")) | (
+        Generation.finished_at > utc_now() - _EXPORT_WINDOW
+    )
+
+
 @sensor(
     jobs=[generate_articles, regenerate_briefs, export_articles],
     minimum_interval_seconds=5,
@@ -141,7 +152,7 @@ def generations(context: SensorEvaluationContext, platform: PlatformResource) ->
     with reading(engine) as session:
         open_ones = session.execute(
             select(Generation.id, Generation.project_id)
-            .where(Generation.status.in_(("requested", "running")), Generation.runner == "dagster")
+            .where(Generation.runner == "dagster", _open_or_just_ended())
             .order_by(Generation.created_at)
         ).all()
     if not open_ones:

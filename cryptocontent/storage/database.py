@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine, Result, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -31,7 +31,13 @@ class DatabaseUnavailable(RuntimeError):
 @lru_cache(maxsize=8)
 def open_engine(database_url: str) -> Engine:
     """The process's engine for `database_url`; makes the folder of an SQLite file."""
-    url = make_url(database_url)
+    try:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):
+        # Not shown: it may hold a password.
+        raise DatabaseUnavailable(
+            "DATABASE_URL is not a URL such as sqlite:///file or postgresql+psycopg://…"
+        ) from None
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
     if url.database and url.database != ":memory:":

@@ -33,6 +33,10 @@ def _checked(key: str) -> str:
     return key
 
 
+class ObjectStoreUnavailable(ConnectionError):
+    """The S3 server cannot be reached."""
+
+
 class FolderStore:
     """Objects as files below one folder."""
 
@@ -69,11 +73,15 @@ class S3Store:
 
     def __init__(self, bucket: str, endpoint: str, access_key: str, secret_key: str, secure: bool) -> None:
         from minio import Minio
+        from urllib3.exceptions import HTTPError
 
         self.bucket = bucket
         self.client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure)
-        if not self.client.bucket_exists(bucket):
-            self.client.make_bucket(bucket)
+        try:
+            if not self.client.bucket_exists(bucket):
+                self.client.make_bucket(bucket)
+        except HTTPError as error:
+            raise ObjectStoreUnavailable(f"object store {endpoint}: {error}") from error
 
     def put(self, key: str, data: bytes, media_type: str) -> None:
         self.client.put_object(self.bucket, _checked(key), BytesIO(data), len(data), content_type=media_type)

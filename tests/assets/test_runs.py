@@ -2,6 +2,7 @@
 started once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from cryptocontent.sensors.generations import all_over, generations, plan
 from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import Generation
+from cryptocontent.storage.types import utc_now
 from tests.agents.world import WHO, Calls, make_world
 
 ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
@@ -174,7 +176,10 @@ def test_the_catalog_adds_partitions_and_reports_imports_once(house: House) -> N
         "projects": ["p"],
         "briefs": ids,
     }
-    assert [event.partition for event in first.asset_events] == ["p"]
+    assert [(event.asset_key.to_user_string(), event.partition) for event in first.asset_events] == [
+        ("references", "p"),
+        ("passages", "p"),
+    ]
     for request in first.dynamic_partitions_requests:
         house.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
     assert "no new projects" in house.tick(catalog, first.cursor).skip_message
@@ -193,6 +198,11 @@ def test_a_generation_is_started_once_and_settled(house: House) -> None:
     assert house.status(generation) == "done"
     with reading(house.engine) as session:
         assert state_counts(session, generation) == {"done": 5}
+    (export,) = house.tick(generations).run_requests
+    assert (export.run_key, export.partition_key) == (f"{generation}:exports", "p")
+    with writing(house.engine) as session:
+        long_ago = utc_now() - timedelta(hours=1)
+        session.execute(update(Generation).filter_by(id=generation).values(finished_at=long_ago))
     assert "no generation is waiting" in house.tick(generations).skip_message
 
 

@@ -105,3 +105,12 @@ BLOCK = st.one_of(
 @given(st.lists(BLOCK, max_size=8))
 def test_rendering_and_parsing_are_inverse(blocks: list[Paragraph | Heading | Figure]) -> None:
     assert parse(render(blocks)) == blocks
+
+
+def test_a_source_cannot_bring_markup_along() -> None:
+    source = Source(1, "<script>x</script> [a](b)", ("<b>Part",), 'https://x.example/a b>"<script>', "<i>CC0")
+    text = source.render()
+    assert (
+        "<script" not in text.replace("<https://x.example/a%20b%3E%22%3Cscript%3E>", "") and "<i>" not in text
+    )
+    assert "\\[a](b)" in text

@@ -248,3 +248,12 @@ def test_every_import_is_in_the_audit_trail(base: Base) -> None:
         assert verify(session, "p").entries == 4
         assert verify(session, "p").broken_at is None
         assert session.scalar(select(func.count()).select_from(Reference)) == 1
+
+
+def test_a_file_of_a_folder_is_the_folders_reference(base: Base) -> None:
+    path = base.write("deep/fees.md", FEES)
+    base.ingest()
+    assert base.ingest(path).unchanged == 1
+    base.write("deep/fees.md", FEES + "And more.\n")
+    assert base.ingest(path).revised == ["notes/deep/fees.md"]
+    assert len(base.all(select(Reference.id))) == 1

@@ -108,3 +108,23 @@ def test_a_password_is_not_in_the_error() -> None:
         session.execute(text("SELECT 1"))
     assert "secret" not in str(error.value)
     assert "someone" in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://a:secret@host:port/x", "secret"])
+def test_a_url_that_is_none_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match="DATABASE_URL is not a URL such as") as error:
+        database.open_engine(url)
+    assert "secret" not in str(error.value)
+
+
+def test_is_migrated_agrees_with_alembic(engine: Engine) -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(database._MIGRATIONS))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with writing(engine) as session:
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == head
+        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    assert not database.is_migrated(engine)
