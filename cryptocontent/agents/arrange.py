@@ -39,6 +39,11 @@ class Plan:
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
+    @property
+    def sections(self) -> int:
+        """How many there are, the lead among them."""
+        return len(self._runs)
+
     def runs(self, index: int) -> list[Run]:
         """The section's runs, in no particular order."""
         return [run for _, run in self._runs[index]]
@@ -128,7 +133,8 @@ def _joins(group: Sequence[Run], run: Run) -> bool:
     if total > _MOST_PARAGRAPH:
         return False
     before, first = group[-1].sentences[-1], run.sentences[0]
-    if run.passage is group[-1].passage and before.paragraph == first.paragraph and first.index == before.index + 1:
+    follows = before.paragraph == first.paragraph and first.index == before.index + 1
+    if follows and run.passage is group[-1].passage:
         return True
     # a single sentence stands alone here; the editor finds it a place
     single = len(run.sentences) == 1 or sum(len(one.sentences) for one in group) == 1
@@ -160,9 +166,7 @@ def targets(outline: Outline) -> list[int]:
     return [round(lead), *map(round, aims)]
 
 
-def arrange(
-    outline: Outline, candidates: list[Run], ranking: Ranking, gate: "Gate", thin: int
-) -> Plan:
+def arrange(outline: Outline, candidates: list[Run], ranking: Ranking, gate: "Gate", thin: int) -> Plan:
     """Give each section its runs: the best pair of run and section first, over the whole article."""
     plan = Plan(len(outline.sections) + 1, ranking.references)
     aims = targets(outline)
@@ -242,4 +246,4 @@ def _fill(plan: Plan, board: _Board, aims: list[int], sections: list[int], room:
             open_sections.discard(index)
 
 
-__all__ = ["Gate", "MOST_WORDS", "NEAR_DUPLICATE", "Plan", "arrange", "targets"]
+__all__ = ["MOST_WORDS", "NEAR_DUPLICATE", "Gate", "Plan", "arrange", "targets"]

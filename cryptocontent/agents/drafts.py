@@ -39,6 +39,8 @@ def _told(edit: Edit) -> str:
         return f"Removed “{_short(edit.before)}”: {edit.reason}."
     if not edit.before:
         return f"Added “{_short(edit.after)}”: {edit.reason}."
+    if edit.before == edit.after:
+        return f"Moved “{_short(edit.before)}”: {edit.reason}."
     return f"“{_short(edit.before)}” → “{_short(edit.after)}”: {edit.reason}."
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cryptocontent.agents.arrange import NEAR_DUPLICATE
 from cryptocontent.agents.drafts import Edits, counted, enumeration, references_of, section_of, with_body
-from cryptocontent.agents.lexicon import phrases
+from cryptocontent.agents.lexicon import phrases, word_set
 from cryptocontent.agents.prose import opening_form, opens_dangling, without_code, without_connective
 from cryptocontent.agents.work import Work
 from cryptocontent.content.documents import (
@@ -23,9 +23,11 @@ VERSION = "2"
 
 LONGEST_PARAGRAPH = 110
 _LEAST_COMPARED = 5  # shorter sentences may look alike by chance
+_RESTATED = 0.45
 _TOLD = {
     "tone.promotion": "promotional {}",
     "redundancy.repeated": "repeated {}",
+    "redundancy.restated": "restating {}",
     "coherence.dangling": "dangling {}",
 }
 
@@ -51,6 +53,7 @@ class _Desk:
         self._headings()
         self._tone()
         self._repetitions()
+        self._restatements()
         self._openings()
         self._lengths()
         self._empty_sections()
@@ -160,6 +163,38 @@ class _Desk:
                     seen.append((tokens, plain, sentence.text))
             self.blocks[place] = replace(block, sentences=tuple(kept))
 
+    def _restatements(self) -> None:
+        """A sentence that says in other words what another place says, and nothing more, goes."""
+        listed = [
+            (place, at, sentence, shingles(words(sentence.text)))
+            for place, block in enumerate(self.blocks)
+            if isinstance(block, Paragraph)
+            for at, sentence in enumerate(block.sentences)
+        ]
+        gone: set[tuple[int, int]] = set()
+        for number, one in enumerate(listed):
+            for other in listed[:number]:
+                if one[0] == other[0] or not _similar(one[3], other[3]) or {one[:2], other[:2]} & gone:
+                    continue
+                for (place, at, weaker, tokens), (_, _, stays, bag) in ((one, other), (other, one)):
+                    if not _says_more(weaker.text, tokens - bag) and self._removable(place, at):
+                        gone.add((place, at))
+                        self.words -= word_count(weaker.text)
+                        reason = f"it only says in other words: “{stays.text}”"
+                        self.edits.add("redundancy.restated", weaker.text, "", reason)
+                        break
+        for place in sorted({where for where, _ in gone}):
+            found = self._paragraph(place)
+            kept = tuple(one for at, one in enumerate(found.sentences) if (place, at) not in gone)
+            self.blocks[place] = replace(found, sentences=kept)
+
+    def _removable(self, place: int, at: int) -> bool:
+        """Whether what follows the sentence stands without it, and the article is long enough."""
+        following = self._paragraph(place).sentences[at + 1 : at + 2]
+        return not any(opens_dangling(one.text) for one in following) and self._may_lose(
+            self._paragraph(place).sentences[at]
+        )
+
     def _openings(self) -> None:
         """No paragraph opens with what points back at nothing."""
         for place, block in enumerate(self.blocks):
@@ -242,16 +277,16 @@ class _Desk:
         sections = {
             section.heading: (number, section) for number, section in enumerate(self.outline.sections, 1)
         }
+        # a quarter more does no harm where the sections together ask for less than the article
+        spare = 1.0 if sum(one.words.max for one in self.outline.sections) >= self.outline.words.max else 1.25
         places = section_of(self.blocks)
         for start in sorted(set(places) - {-1}):
             heading = self.blocks[start]
             found = sections.get(heading.text) if isinstance(heading, Heading) else None
             if found:
                 own = [place for place in range(len(places)) if places[place] == start]
-                # a quarter more than asked does no harm; what is longer unbalances the article
-                self._cut(
-                    own, found[0], round(found[1].words.max * 1.25), "length.section", f"“{found[1].heading}”"
-                )
+                most = round(found[1].words.max * spare)
+                self._cut(own, found[0], most, "length.section", f"“{found[1].heading}”")
         self._cut(list(range(len(self.blocks))), 0, self.outline.words.max, "length.article", "the article")
 
     def _cut(self, places: list[int], index: int, most: int, rule: str, what: str) -> None:
@@ -354,6 +389,20 @@ def _alike(tokens: frozenset[str], plain: str, bag: frozenset[str], other: str) 
         plain in other
         or other in plain
         or (small >= NEAR_DUPLICATE * large and jaccard(tokens, bag) >= NEAR_DUPLICATE)
+    )
+
+
+def _similar(tokens: frozenset[str], bag: frozenset[str]) -> bool:
+    small, large = sorted((len(tokens), len(bag)))
+    return small >= _RESTATED * large and jaccard(tokens, bag) >= _RESTATED
+
+
+def _says_more(text: str, extra: frozenset[str]) -> bool:
+    """Whether the words that the other sentence has not make a difference."""
+    telling = extra - (word_set("editor", "function_words") - word_set("editor", "decisive"))
+    return len(telling) > 1 or any(
+        word in word_set("editor", "decisive") or not word.isalpha() or f"`{word}" in text.casefold()
+        for word in telling
     )
 
 

@@ -15,7 +15,7 @@ from cryptocontent.agents.work import Work, WorkFinding, WorkMessage
 from cryptocontent.content.documents import Block, Figure, Heading, Paragraph, Sentence, parse
 from cryptocontent.content.text import supports
 
-VERSION = "1"
+VERSION = "2"
 
 _CODE = re.compile(r"(`+[^`]*`+)")
 _URL = re.compile(r"https?://\S+")
@@ -165,6 +165,16 @@ def _typography() -> list[_Rule]:
         ),
         _Rule(
             "typography.dash", re.compile(r"(?<=\w)---?(?=[A-Za-z])"), "–", "a dash is not a hyphen", False
+        ),
+        _Rule(
+            "typography.capitals",
+            re.compile(
+                r"(?<![\w\"“'‘`(/-])(?:(?:MUST|SHALL|SHOULD)(?: NOT)?|MAY|"
+                r"(?:(?:IS|ARE)(?: NOT)? )?(?:REQUIRED|RECOMMENDED|OPTIONAL))"
+                r"(?![\w\"”'’`)/-])"
+            ),
+            lambda match: match[0].lower(),
+            "capitals of a specification are small letters in an article",
         ),
         _Rule(
             "typography.range",

@@ -69,14 +69,16 @@ _ORDINAL = re.compile(
     r"(?:(?:also|then|only|simply) )?([a-z]+)\b",
     re.IGNORECASE,
 )
+_COMMAND = re.compile(r"\A(?:If|When|For|To|While|Otherwise)\b[^,]*, ([a-z]+) (?:the|a|an|its|all|it|them)\b")
 _CAPTION = re.compile(
-    r"\A(?:figure|fig\.|table|chart|diagram|plot|graph|image|screenshot|source)\s?[\d:]|\((?:(?:in|the) )?(?:black|"
-    r"white|blue|red|green|orange|yellow|purple|gr[ae]y|left|right|top|bottom|dashed|dotted|solid)(?: lines?)?\)",
+    r"\A(?:figure|fig\.|table|chart|diagram|plot|graph|image|screenshot|source)\s?[\d:]|"
+    r"\((?:(?:in|the) )?(?:black|white|blue|red|green|orange|yellow|purple|gr[ae]y|left|right|top|bottom|"
+    r"dashed|dotted|solid)(?: lines?)?\)",
     re.IGNORECASE,
 )
-_CLAUSE = frozenset("because if while when although though whereas unless since".split())
-_ADVERBIAL = frozenset("if when because unless until while whereas although".split())
-_RELATIVE = frozenset("that which who whose where".split())
+_CLAUSE = frozenset(["because", "if", "while", "when", "although", "though", "whereas", "unless", "since"])
+_ADVERBIAL = frozenset(["if", "when", "because", "unless", "until", "while", "whereas", "although"])
+_RELATIVE = frozenset(["that", "which", "who", "whose", "where"])
 _NAME = re.compile(r"[\w.\-$#/+@:]{1,48}(?:\(\w*\)|\[\w*\])?\Z|0x[0-9a-fA-F]{1,8}\Z")
 _SHORT, _LONG, _LONGEST = 7, 45, 60
 
@@ -303,7 +305,10 @@ def is_imperative(plain: str) -> bool:
     without_subject = (
         first.endswith("s") and first in verbs - word_set("prose", "finite") and second not in verbs
     )
-    return first in word_set("prose", "imperatives") or without_subject
+    if first in word_set("prose", "imperatives") or without_subject or _NORMATIVE.match(plain):
+        return True
+    # `If the field is empty, set the hash to zero.`
+    return any(match[1].casefold() in word_set("prose", "imperatives") for match in _COMMAND.finditer(plain))
 
 
 def has_verb(plain: str) -> bool:
@@ -335,15 +340,18 @@ def is_fragment(plain: str) -> bool:
         return False
     if found[clause] in _ADVERBIAL:
         return "," not in plain
-    return sum(_resembles_verb(found, at) for at in range(clause, len(found))) < 2
+    # what stands next to `that` is taken for a verb, because no list has them all
+    after = range(clause + 1, len(found))
+    return sum(at == clause + 1 or _resembles_verb(found, at) for at in after) < 2
 
 
 def _resembles_verb(found: list[str], at: int) -> bool:
-    """The same, with every bare verb and every word in `-s` before what an object or adverbial begins with."""
+    """The same, with every bare verb and every word in `-s` before what begins an object or adverbial."""
+    if found[at] in word_set("prose", "nouns_too"):
+        before = found[at - 1] if at else ""
+        return at < len(found) - 1 and before not in word_set("prose", "noun_markers")
     if _may_be_verb(found, at, 0) or found[at] in word_set("prose", "imperatives"):
         return True
-    if found[at] in word_set("prose", "nouns_too") & word_set("prose", "verbs"):
-        return False
     if len(found[at]) < 4 or not found[at].endswith("s") or found[at].endswith(("ss", "us", "ous")):
         return False
     after = found[at + 1] if at + 1 < len(found) else "."

@@ -253,7 +253,8 @@ class Topic:
         """Whether the words of a run, or of its reference's title, are a fair share of the subject's rare
         ones; what is most relevant of all needs no such proof."""
         total = sum(sorted(self.subject.values(), reverse=True)[:2])
-        share = sum(rare for term, rare in self.subject.items() if term in found or term in self.titles[reference])
+        known = found | self.titles[reference]
+        share = sum(rare for term, rare in self.subject.items() if term in known)
         return share >= _NAMED * total or self.references[reference] >= _CHIEF
 
     def _subject(self, sentence: str) -> float:
@@ -283,13 +284,13 @@ class Topic:
                 common -= 0.3 if run.opening.startswith(("The ", "`")) else 0.12
             if run.opening.startswith("`"):
                 common -= 0.12
-            if run.opening != run.texts[0]:
-                common -= 0.05  # a connective that has lost what it connects
+            connected = run.opening != run.texts[0]
+            common -= 0.05 * connected  # its connective has lost what it connects
             common -= 0.06 * max(run.sentences[0].opens, *(one.level for one in run.sentences))
             manners[number] = manner
             topicals[number] = self.names_subject(terms_of | heading, run.passage.reference_id)
             opens = _lead_fit(run, heading, topical, self._subject(run.opening), reference)
-            fit[number, 0] = common + 0.35 * self.scores[row, 0] + opens
+            fit[number, 0] = common + 0.35 * self.scores[row, 0] + opens - 0.5 * connected
             for index, (terms, aspects) in enumerate(zip(self.own, wanted, strict=True), 1):
                 fit[number, index] = (
                     common

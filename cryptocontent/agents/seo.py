@@ -20,10 +20,13 @@ from cryptocontent.content.documents import (
 )
 from cryptocontent.content.text import slugify, words
 
-VERSION = "1"
+VERSION = "2"
 
 TITLE_MOST, DESCRIPTION_LEAST, DESCRIPTION_MOST, KEYWORDS_MOST = 60, 70, 155, 10
 _HARD_TO_READ = 30.0
+# short words, numbers, names of code and adverbs
+_NO_KEYWORD = re.compile(r"\w{1,2}\Z|\d|.*_|(?!supply|family|assembly|anomaly|monopoly|reply)\w{3,}ly\Z")
+_VERBAL = re.compile(r"(?:ed|ing|ive|able|ible|ful|ous|ary)\Z")
 _PHRASE_END = re.compile(r"[.,;:!?()\[\]\"“”]|\s[-–—]\s|`[^`]*`")
 
 
@@ -133,19 +136,34 @@ def _keywords(work: Work, sentences: list[str]) -> tuple[str, ...]:
             phrase: list[str] = []
             for word in [*words(part), "the"]:
                 plain = word.casefold()
-                if plain in stop or len(plain) < 3 or plain.isdigit() or "_" in plain:
+                if plain in stop or _NO_KEYWORD.match(plain):
                     if 1 <= len(phrase) <= 3:
                         counts[" ".join(phrase)] += 1
                     phrase = []
                 else:
                     phrase.append(plain)
-    ranked = sorted(counts, key=lambda one: (-counts[one] * (1 + 0.4 * one.count(" ")), one))
+    ranked = sorted(counts, key=lambda one: (-counts[one] * _noun_like(one), one))
+    taken = {_singular(one.casefold()) for one in found}
     for candidate in ranked:
-        if len(found) >= KEYWORDS_MOST or counts[candidate] < 2:
+        if len(found) >= KEYWORDS_MOST:
             break
-        if not any(candidate in other.casefold() or other.casefold() in candidate for other in found):
+        alike = any(_singular(candidate) in other or other in _singular(candidate) for other in taken)
+        if counts[candidate] >= 2 and not alike:
             found.append(candidate)
+            taken.add(_singular(candidate))
     return tuple(found[:KEYWORDS_MOST])
+
+
+def _noun_like(phrase: str) -> float:
+    """How much a phrase is worth as a keyword: two words more than one, participles and the like less."""
+    last = phrase.split()[-1]
+    weight = 1 + 0.6 * min(phrase.count(" "), 1)
+    verbal = _VERBAL.search(last) or phrase in word_set("prose", "imperatives")
+    return weight * (0.4 if verbal else 1.0)
+
+
+def _singular(phrase: str) -> str:
+    return " ".join(word.removesuffix("s") for word in phrase.split())
 
 
 def _json_ld(

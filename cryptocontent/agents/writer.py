@@ -117,13 +117,23 @@ def _best_attempt(work: Work) -> _Attempt:
         candidates, ranking = levels[gate.level]
         plan = arrange(outline, candidates, ranking, gate, _THIN)
         blocks = _blocks(work, plan)
-        attempt = _Attempt(step, plan, blocks, body_words(blocks), len(candidates))
+        attempt = _Attempt(step, plan, blocks, body_words(blocks) - _connecting(plan), len(candidates))
         attempts.append(attempt)
         if attempt.words >= comfortable and attempt.full(outline) == len(outline.sections):
             break
         if step >= _ENOUGH and any(one.words >= outline.words.min for one in attempts):
             break
     return max(attempts, key=lambda one: one.grade(outline))
+
+
+def _connecting(plan: Plan) -> int:
+    """The words of the leading connectives, which the editor drops where they connect nothing."""
+    return sum(
+        word_count(run.texts[0]) - word_count(run.opening)
+        for index in range(plan.sections)
+        for run in plan.runs(index)
+        if run.opening != run.texts[0]
+    )
 
 
 def _blocks(work: Work, plan: Plan) -> list[Block]:
@@ -203,14 +213,15 @@ def _summary(work: Work, best: _Attempt) -> WorkMessage:
     sources = {one.title for one in work.research if one.number in used}
     sections = sum(isinstance(block, Heading) and block.level == 2 for block in best.blocks)
     level = _STEPS[best.step].level
+    total = body_words(best.blocks)
     text = (
-        f"Wrote {best.words} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
+        f"Wrote {total} words in {sections} of {len(outline.sections)} sections from {len(used)} of "
         f"{len(work.research)} passages ({len(sources)} sources), taking {len(plan)} of {best.considered} "
         f"runs of sentences. Admitted: {'; '.join(LEVELS[: level + 1])}. "
         f"Left out as repetitions: {plan.repeated}."
     )
     data = {
-        "words": best.words,
+        "words": total,
         "sections": sections,
         "passages": len(work.research),
         "passages_used": sorted(used),

@@ -117,3 +117,42 @@ async def test_headings_take_the_outlines_wording_and_empty_sections_go():
     made = await editor.rules(draft(body, "x"))
     assert [block.text for block in parse(made.draft.body) if isinstance(block, Heading)] == ["What it is"]
     assert rules_of(made) == ["structure.heading", "structure.empty"]
+
+
+async def test_a_connective_after_a_sentence_from_another_place_is_dropped():
+    late = "In addition, the tip of a transaction is paid to the validator."
+    made = await editor.rules(draft(f"{FEE}[^1] {late}[^2]", FEE, f"{NODE} {late}"))
+    assert rules_of(made) == ["coherence.connective"]
+    assert "The tip of a transaction" in made.draft.body
+    joined = await editor.rules(draft(f"{FEE}[^1] {late}[^1]", f"{FEE} {late}"))
+    assert rules_of(joined) == [] and late in joined.draft.body
+
+
+async def test_a_connective_without_a_rest_that_stands_alone_is_not_dropped():
+    body = (
+        f"{FEE}[^1] {BLOB}[^1]\n\nHowever, this makes ether scarce over time for its holders.[^1] {NODE}[^1]"
+    )
+    made = await editor.rules(draft(body, "x"))
+    assert "However, this makes" in made.draft.body
+    assert rules_of(made) == ["structure.merged"]
+
+
+async def test_a_sentence_that_only_restates_another_section_goes_and_one_that_differs_stays():
+    plain = "This EIP is a step towards supporting `SELFDESTRUCT` in Verkle trees."
+    full = (
+        "This EIP is designed to be a step towards supporting `SELFDESTRUCT` in Verkle trees while making "
+        "the minimum amount of changes."
+    )
+    made = await editor.rules(draft(f"{FEE}[^1] {full}[^1]\n\n## What it is\n\n{NODE}[^1] {plain}[^1]", "x"))
+    assert rules_of(made) == ["redundancy.restated"]
+    assert full in made.draft.body and plain not in made.draft.body
+    zero = "If the input is equal to 0, the contract must revert."
+    size = "If the input is not exactly 32 bytes, the contract must revert."
+    body = f"{FEE}[^1] {zero}[^1]\n\n## What it is\n\n{NODE}[^1] {size}[^1]"
+    assert (await editor.rules(draft(body, "x"))).draft.body == body
+
+
+async def test_a_single_sentence_joins_its_neighbour_across_a_figure():
+    figure = "![A block](image:" + "a" * 64 + ")"
+    made = await editor.rules(draft(f"{FEE}[^1] {BLOB}[^1]\n\n{figure}\n\n{NODE}[^1]", "x"))
+    assert made.draft.body == f"{FEE}[^1] {BLOB}[^1] {NODE}[^1]\n\n{figure}"

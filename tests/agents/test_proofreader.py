@@ -27,6 +27,8 @@ def edits(made):
         ("The code is on Github for all.", "The code is on GitHub for all.", "names.spelling"),
         ("The bitcoin network is older.", "The Bitcoin network is older.", "names.bitcoin"),
         ("A miner earns 3 Bitcoin per block.", "A miner earns 3 bitcoin per block.", "names.bitcoin"),
+        ("Nodes MUST NOT send blocks.", "Nodes must not send blocks.", "typography.capitals"),
+        ("The field IS REQUIRED by nodes.", "The field is required by nodes.", "typography.capitals"),
         ("Nodes recieve blocks.", "Nodes receive blocks.", "spelling.common"),
         ("Seperate fees are paid.", "Separate fees are paid.", "spelling.common"),
     ],
@@ -44,6 +46,7 @@ async def test_slips_of_ones_own_are_corrected(wrong, right, rule):
         "He said that that was had had long ago.",
         "The price of bitcoin rose by 3 per cent.",
         "The 'eth' protocol is on https://github.com/ethereum for all.",
+        'The word "MUST" and `MUST` are as the source has them.',
         "An hour is a unit of time, a user is a person.",
         "The range is 0x10-0x20 in EIP-1559 and version 1.2-3.4 of geth.",
     ],
@@ -74,3 +77,11 @@ async def test_signs_of_a_source_stay_but_doubled_punctuation_at_its_end_goes():
 async def test_headings_are_corrected_too():
     made = await proofreader.rules(draft("## Fees of ethereum\n\nFees are paid."))
     assert made.draft.body.startswith("## Fees of Ethereum")
+
+
+async def test_the_capitals_of_a_specification_go_from_cited_sentences_too():
+    source = "Clients MUST keep blobs for 4096 epochs and MAY keep them longer."
+    made = await proofreader.rules(draft(f"{source}[^1]", source))
+    (sentence,) = parse(made.draft.body)[0].sentences
+    assert sentence.text == "Clients must keep blobs for 4096 epochs and may keep them longer."
+    assert supports(source, sentence.text) and made.findings == ()

@@ -19,6 +19,15 @@ GOOD = [
     "`BLOBHASH` returns the versioned hash of a blob in the current transaction.",
     "Blobs cost less than calldata (which every full node keeps) at most times.",
     "Costs are shared by all of the users of a rollup.",
+    "Because blocks are full, the base fee of the chain rises.",
+    "If a block is full the base fee of the next one rises.",
+    "Since 2015 the chain has grown by some gigabytes in every month.",
+    "Nodes that serve blobs need more bandwidth than light clients.",
+    "No node keeps the blobs of a block for ever.",
+    "Any change of the limit requires a hard fork of the network.",
+    "The fee is burned if the block is valid for all nodes.",
+    "Full nodes check every transaction and keep the complete current state.",
+    "Traders compare that ratio with other markets until no difference stays.",
 ]
 NEVER_FIT = [
     "Introduce a new transaction format for blobs which contain data that cannot be accessed.",
@@ -39,6 +48,17 @@ NEVER_FIT = [
     "Is it really worth the effort to change the format of it all?",
     "The check is `if a < b and c: return d` for every block of the chain.",
     "Too short.",
+    "No changes to current opcode gas costs.",
+    "Because anybody/everybody can contribute to the rent account.",
+    "If the base fee of the next block is higher than before.",
+    "The next instruction if the current instruction is not a terminating instruction nor a jump.",
+    "The nodes of the network that are behind the head of the chain.",
+    "Blob base fee evolution with the current fee market (black) and the proposed reserve fee (blue).",
+    "Figure 3: the base fee was around 16 gwei in all of the weeks.",
+    "If the instruction has no bounds recorded, record the bounds of it.",
+    "MUST execute all calls atomically, or no effects appear on chain.",
+    "FYI the names of the fields are those of the first draft.",
+    "The notation is used throughout the text of all of the documents.",
 ]
 
 
@@ -79,6 +99,18 @@ def test_weaker_sentences_need_a_step_of_relaxation(text, level):
         "The latter is cheaper for users of a rollup.",
         "Adding a field would duplicate all of that.",
         "Thus a syncing node asks for the filters of all receipts.",
+        "The first sets a context variable based on a signature.",
+        "The first is introducing a new transaction type.",
+        "The next sends a call as the authorized account.",
+        "The last uses a list of the slots.",
+        "The other is the size of the code.",
+        "Others prefer a fee in every block.",
+        "Three are for handling batches of calls.",
+        "Both are deferred to a later upgrade.",
+        "One is the cost of the storage.",
+        "Some of these need a hard fork.",
+        "Each of them has a fee of its own.",
+        "For example, the fee of a blob rises with demand.",
     ],
 )
 def test_sentences_that_point_back_dangle_as_openings(text):
@@ -93,6 +125,11 @@ def test_sentences_that_point_back_dangle_as_openings(text):
         "If a block is full, the base fee rises.",
         "There are two kinds of gas.",
         "Users such as rollups pay less.",
+        "The first version of the protocol had no fee market.",
+        "The last block of an epoch is a checkpoint.",
+        "One blob is a packet of 128 kilobytes.",
+        "Three validators sign every block of the chain.",
+        "One of the main goals of rollups is low fees.",
     ],
 )
 def test_sentences_that_stand_alone_do_not_dangle(text):

@@ -101,3 +101,18 @@ def test_readability_follows_the_published_formulas():
     )
     assert hard["flesch_reading_ease"] < 0 < 12 < hard["flesch_kincaid_grade"]
     assert readability([]) == {"flesch_reading_ease": 0.0, "flesch_kincaid_grade": 0.0}
+
+
+async def test_keywords_are_nouns_of_the_text_and_no_filler():
+    filler = (
+        "Additionally the base fee has been fixed but validators are able to receive priority tips. "
+        "Additionally the base fee had been fixed but validators were able to receive priority tips quickly."
+    )
+    body = " ".join(f"{one}[^1]" for one in (filler.split(". ")[0] + ".", filler.split(". ")[1]))
+    made = await seo.rules(draft(f"{body}\n\n## Fees\n\n{FEE}[^1]", FEE, keywords=("ether",)))
+    assert made.seo is not None
+    assert made.seo.keywords[0] == "ether"
+    assert {"base fee", "priority tips"} <= set(made.seo.keywords)
+    assert not {"but", "been", "able", "additionally", "fixed", "quickly"} & {
+        word for keyword in made.seo.keywords for word in keyword.split()
+    }

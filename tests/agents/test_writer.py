@@ -1,9 +1,11 @@
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cryptocontent.agents import writer
-from cryptocontent.agents.prose import opens_dangling
+from cryptocontent.agents import editor, writer
+from cryptocontent.agents.prose import opening_form, opens_dangling
 from cryptocontent.agents.work import StageFailed, Work, WorkBrief
 from cryptocontent.content.documents import Figure, Heading, Paragraph, body_words, paragraphs, parse
 from cryptocontent.content.text import jaccard, shingles, supports, words
@@ -34,8 +36,8 @@ async def test_an_article_is_whole_cited_and_within_its_length():
     assert made.draft.title == "Blob transactions, explained"
 
 
-async def test_no_sentence_is_repeated_and_no_paragraph_opens_dangling():
-    made = await writer.rules(work())
+async def test_no_sentence_is_repeated_and_after_the_editor_no_paragraph_opens_dangling():
+    made = await editor.rules(await writer.rules(work()))
     bags = [shingles(words(sentence.text)) for sentence in cited_sentences(made)]
     assert all(jaccard(one, other) < 0.6 for at, one in enumerate(bags) for other in bags[:at])
     assert not [
@@ -45,8 +47,8 @@ async def test_no_sentence_is_repeated_and_no_paragraph_opens_dangling():
     ]
 
 
-async def test_most_paragraphs_have_several_sentences():
-    found = paragraphs(parse((await writer.rules(work())).draft.body))
+async def test_after_the_editor_most_paragraphs_have_several_sentences():
+    found = paragraphs(parse((await editor.rules(await writer.rules(work()))).draft.body))
     assert sum(len(one.sentences) > 1 for one in found) >= 0.75 * len(found)
 
 
@@ -139,6 +141,11 @@ def test_whatever_the_research_the_article_is_supported_and_never_too_long(data)
     assert_honest(made)
     assert least <= body_words(parse(made.draft.body)) <= most
     assert writer.compose(given_work).draft == made.draft
+    edited = asyncio.run(editor.rules(made))
+    assert_honest(edited)
+    assert least <= body_words(parse(edited.draft.body)) <= most
+    for paragraph in paragraphs(parse(edited.draft.body)):
+        assert not opens_dangling(paragraph.sentences[0].text)
 
 
 async def test_a_subject_that_the_references_never_mention_is_refused():
@@ -164,3 +171,67 @@ async def test_a_word_of_the_title_that_the_references_never_mention_is_found():
     found = [finding for finding in made.findings if finding.rule == "topic.not_in_references"]
     assert [finding.excerpt for finding in found] == ["Solana"]
     assert not (await writer.rules(asked)).findings
+
+
+async def test_the_writer_leaves_a_leading_connective_whose_rest_stands_alone_to_the_editor():
+    made = await writer.rules(work())
+    dangling = [
+        one.sentences[0].text
+        for one in paragraphs(parse(made.draft.body))
+        if opens_dangling(one.sentences[0].text)
+    ]
+    assert all(opening_form(text) for text in dangling), dangling
+    edited = await editor.rules(made)
+    dropped = [
+        one.data
+        for one in edited.messages
+        if one.kind == "edit" and one.data["rule"] == "coherence.connective"
+    ]
+    assert {edit["before"] for edit in dropped} >= set(dangling)
+    assert_honest(edited)
+
+
+def _push0(others: str, least: int = 40) -> Work:
+    """A subject with one source of its own and one that only mentions what the template asks for."""
+    own = (
+        "The PUSH0 instruction pushes the constant zero onto the stack of the machine. "
+        "It has no immediate data and costs two units of gas in every block.\n\n"
+        "A contract with the PUSH0 instruction costs less gas when it is deployed. "
+        "Compilers that target older chains replace PUSH0 with another instruction of the same effect.\n\n"
+        "Old contracts keep the longer form, because nobody can rewrite deployed code on the chain. "
+        "Tools that decode PUSH0 read the opcode as an instruction without immediate data."
+    )
+    sections = (("What it is", "PUSH0"), ("How it works", "mechanism"))
+    plan = outline("The PUSH0 instruction, explained", least, 300, sections, (10, 90))
+    found = (
+        passage(1, own, "push", scores=(1.0, 1.0, 0.2)),
+        passage(2, others, "sweep", scores=(0.9, 0.2, 1.0)),
+    )
+    brief = WorkBrief(id="b", project_id="p", outline=plan, keywords=("PUSH0",), variables={"topic": "PUSH0"})
+    return Work(brief=brief, research=found)
+
+
+OTHER = (
+    "Custom thresholds for sweep withdrawals let validators keep larger balances than before. "
+    "Withdrawal requests are processed by the mechanism of the beacon chain in every epoch. "
+    "Validators that set a threshold earn compound rewards until the sweep reaches them."
+)
+
+
+async def test_what_does_not_name_the_subject_fills_no_section():
+    made = await writer.rules(_push0(OTHER, least=40))
+    assert {one.citations[0] for one in cited_sentences(made)} == {1}
+    assert (
+        "How it works" in {message.data["section"] for message in made.messages if message.kind == "question"}
+        or "## How it works" in made.draft.body
+    )
+
+
+async def test_another_source_that_names_the_subject_is_used():
+    made = await writer.rules(_push0(OTHER.replace("sweep withdrawals", "PUSH0 withdrawals"), least=100))
+    assert 2 in {one.citations[0] for one in cited_sentences(made)}
+
+
+async def test_an_article_that_would_be_too_short_takes_what_it_can_get():
+    made = await writer.rules(_push0(OTHER, least=80))
+    assert {one.citations[0] for one in cited_sentences(made)} == {1, 2}
