@@ -12,7 +12,7 @@ from benchmarks import generation as generation_bench
 from benchmarks import knowledge as knowledge_bench
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False, invoke_without_command=True)
-console = Console(width=110)
+console = Console(width=140)
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the rows to this file.")]
 
 
