@@ -81,13 +81,26 @@ def _brief_ids(context: OpExecutionContext) -> Sequence[str]:
     return context.op_config["brief_ids"] or context.partition_keys
 
 
-@op(name="research_briefs", out=Out(Nothing), config_schema=_BRIEF_IDS)
-def research_op(context: OpExecutionContext, platform: PlatformResource) -> None:
-    """`research` for briefs named in the config."""
-    for brief, item in _freeze(context, platform, _brief_ids(context)).items():
-        context.log_event(
-            AssetMaterialization(RESEARCH, partition=brief, metadata=_research_metadata([item]))
-        )
+def _first_op(stage: str) -> OpDefinition:
+    @op(
+        name=stage,
+        description=f"Every brief done up to the {stage}; research that is missing or stale is made first.",
+        ins={"start": In(Nothing)},
+        out=Out(Nothing),
+        pool="agents",
+        config_schema=_BRIEF_IDS,
+    )
+    async def run_first(
+        context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
+    ) -> None:
+        brief_ids = _brief_ids(context)
+        for brief, item in _freeze(context, platform, brief_ids).items():
+            if item.changed:
+                metadata = _research_metadata([item])
+                context.log_event(AssetMaterialization(RESEARCH, partition=brief, metadata=metadata))
+        _log(context, stage, await pipeline.open(context.run_id).advance(brief_ids, stage))
+
+    return run_first
 
 
 def _stage_op(stage: str) -> OpDefinition:
@@ -100,8 +113,7 @@ def _stage_op(stage: str) -> OpDefinition:
         config_schema=_BRIEF_IDS,
     )
     async def run_stage(context: OpExecutionContext, pipeline: PipelineResource) -> None:
-        outcome = await pipeline.open(context.run_id).advance(_brief_ids(context), stage)
-        _log(context, stage, outcome)
+        _log(context, stage, await pipeline.open(context.run_id).advance(_brief_ids(context), stage))
 
     return run_stage
 
@@ -184,7 +196,8 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
         )
 
 
-STAGE_OPS = [*(_stage_op(agent.stage) for agent in PIPELINE[:-1]), _last_op(PIPELINE[-1].stage)]
+_FIRST, *_MIDDLE, _LAST = [agent.stage for agent in PIPELINE]
+STAGE_OPS = [_first_op(_FIRST), *map(_stage_op, _MIDDLE), _last_op(_LAST)]
 
 
 @graph_asset(

@@ -4,7 +4,7 @@ from typing import Any
 
 from dagster import AssetSelection, Field, config_mapping, define_asset_job, graph, in_process_executor
 
-from cryptocontent.assets.articles import STAGE_OPS, articles, research, research_op
+from cryptocontent.assets.articles import STAGE_OPS, articles, research
 from cryptocontent.assets.knowledge import passages, references
 from cryptocontent.assets.publications import exports
 
@@ -30,14 +30,14 @@ export_articles = define_asset_job(
     config_schema={"brief_ids": Field([str], description="the briefs to take through the agents")}
 )
 def _for_all_ops(value: dict[str, Any]) -> dict[str, Any]:
-    names = [research_op.name, *(stage.name for stage in STAGE_OPS)]
-    return {"ops": {name: {"config": {"brief_ids": value["brief_ids"]}} for name in names}}
+    return {"ops": {stage.name: {"config": {"brief_ids": value["brief_ids"]}} for stage in STAGE_OPS}}
 
 
 @graph(name="regenerate_briefs")
 def _regenerate() -> None:
-    previous = research_op()
-    for stage in STAGE_OPS:
+    first, *others = STAGE_OPS
+    previous = first()
+    for stage in others:
         previous = stage(start=previous)
 
 

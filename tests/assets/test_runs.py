@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dagster import AssetKey, DagsterInstance, Definitions, build_sensor_context
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, delete, update
 
 from cryptocontent.agents.pipeline import Agent
 from cryptocontent.content.generations import failures, request_generation, state_counts
@@ -20,7 +20,7 @@ from cryptocontent.sensors.catalog import catalog
 from cryptocontent.sensors.generations import all_over, generations, plan
 from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
-from cryptocontent.storage.models import Generation
+from cryptocontent.storage.models import Brief, Generation, Research
 from cryptocontent.storage.types import utc_now
 from tests.agents.world import WHO, Calls, make_world
 
@@ -125,13 +125,24 @@ def test_one_bad_brief_is_named_and_the_others_are_done(house: House) -> None:
     assert ids[1] in house.instance.get_materialized_partitions(ARTICLES)
 
 
+def test_articles_alone_can_be_materialized_for_a_brief_without_research(house: House) -> None:
+    (brief,) = make_world(house.engine, house.settings, 1)
+    with writing(house.engine) as session:
+        session.execute(update(Brief).values(research_id=None))
+        session.execute(delete(Research))
+    house.instance.add_dynamic_partitions("briefs", [brief])
+    result = house.run("generate_articles", partition_key=brief, asset_selection=[ARTICLES])
+    assert result.success
+    assert house.instance.get_materialized_partitions(ARTICLES) == {brief}
+    assert house.instance.get_materialized_partitions(RESEARCH) == {brief}
+
+
 def test_scattered_briefs_are_one_run(house: House) -> None:
     ids = make_world(house.engine, house.settings, 6)
     generation = house.request([ids[0], ids[2], ids[5]])
     (result,) = house.carry_out(generation)
     assert result.success and result.job_def.name == "regenerate_briefs"
     assert house.instance.get_materialized_partitions(ARTICLES) == {ids[0], ids[2], ids[5]}
-    assert house.instance.get_materialized_partitions(RESEARCH) == {ids[0], ids[2], ids[5]}
     assert house.status(generation) == "done"
 
 
