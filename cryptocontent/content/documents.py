@@ -96,7 +96,8 @@ class Source:
         # A reference's own words: they must not become markup of the article.
         where = " › ".join(_harmless(part) for part in self.heading_path if part != self.title)
         text = f"{_harmless(self.title)}, “{where}”" if where else _harmless(self.title)
-        url = f" <{quote(self.url, safe=_URL_CHARACTERS)}>" if self.url else ""
+        link = self.url if self.url and self.url.lower().startswith(("http://", "https://")) else ""
+        url = f" <{quote(link, safe=_URL_CHARACTERS)}>" if link else ""
         licence = f" ({_harmless(self.licence)})" if self.licence else ""
         return f"[^{self.number}]: {text}{licence}.{url}"
 

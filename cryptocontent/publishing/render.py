@@ -15,8 +15,6 @@ from typing import Any
 import yaml
 
 _IMAGE = re.compile(r"\]\(image:([0-9a-f]{64})")
-_SOURCE = re.compile(r"^\[\^\d+\]: .*$", re.MULTILINE)
-_NO_AUTOLINK = re.compile(r"<(?!https?://[^\s<>\"'`]+>)")
 _TAGS = {
     "a", "article", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "hr",
     "img", "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr",
@@ -71,13 +69,7 @@ def to_markdown(item: Rendered) -> str:
         "updated": item.article["updated_at"],
     }
     head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{head}---\n\n{_SOURCE.sub(_inert, _with_files(item))}"
-
-
-def _inert(source: re.Match[str]) -> str:
-    """A source's titles, licence and URL come from outside: not every reader of Markdown switches raw
-    HTML off, so they hold neither tags nor links besides the source's own."""
-    return _NO_AUTOLINK.sub("&lt;", source[0]).replace("](", "]&#40;")
+    return f"---\n{head}---\n\n{_with_files(item)}"
 
 
 @lru_cache(maxsize=1)

@@ -114,3 +114,4 @@ def test_a_source_cannot_bring_markup_along() -> None:
         "<script" not in text.replace("<https://x.example/a%20b%3E%22%3Cscript%3E>", "") and "<i>" not in text
     )
     assert "\\[a](b)" in text
+    assert "javascript" not in Source(2, "T", url="javascript:alert(1)").render()
