@@ -7,7 +7,7 @@ numbers stay what they are from the first draft to the export, so that a diff sh
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from cryptocontent.content.text import sentences, word_count
@@ -248,8 +248,3 @@ def without_empty(blocks: Iterable[Block]) -> list[Block]:
     while kept and isinstance(kept[-1], Heading):
         kept.pop()
     return kept
-
-
-def with_sentences(paragraph: Paragraph, changed: Iterable[Sentence]) -> Paragraph:
-    """The paragraph with other sentences."""
-    return replace(paragraph, sentences=tuple(changed))

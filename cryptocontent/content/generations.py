@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, record
@@ -12,23 +12,11 @@ from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Brief, Generation, GenerationBrief
 from cryptocontent.storage.types import new_id, utc_now
 
-_PRIORITY = case({"high": 0, "normal": 1, "low": 2}, value=Brief.priority, else_=1)
-
 
 def brief_ids(session: Session, project_id: str) -> list[str]:
     """The project's briefs in the order they were given: the order of their Dagster partitions."""
     query = (
         select(Brief.id).filter_by(project_id=project_id).order_by(Brief.created_at, Brief.ordinal, Brief.id)
-    )
-    return list(session.scalars(query))
-
-
-def by_priority(session: Session, ids: Sequence[str]) -> list[str]:
-    """The same briefs, high priority first, else in the order they were given."""
-    query = (
-        select(Brief.id)
-        .where(Brief.id.in_(ids))
-        .order_by(_PRIORITY, Brief.created_at, Brief.ordinal, Brief.id)
     )
     return list(session.scalars(query))
 
