@@ -67,7 +67,7 @@ class Pipeline:
     engine: Engine
     run_id: str
     agents: Sequence[Agent] = PIPELINE
-    calls_in_flight: int = 50
+    calls_in_flight: int = 20
     _permanent: dict[str, str] = field(default_factory=dict)
     _inputs: dict[str, Inputs] = field(default_factory=dict)
 
@@ -196,21 +196,16 @@ class _Saver:
 
 def unfinished(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> set[str]:
     """The briefs without a result of the last stage, and those whose latest attempt failed."""
-    inputs, missing = store.load_inputs(engine, brief_ids)
-    last = {stage_keys(agents, item.input_hash)[-1]: brief for brief, item in inputs.items()}
+    last = _last_keys(engine, brief_ids, agents)
     there = store.stored_keys(engine, last)
-    return {
-        *missing,
-        *(brief for key, brief in last.items() if key not in there),
-        *store.failed(engine, brief_ids),
-    }
+    done = {brief for key, brief in last.items() if key in there}
+    return (set(brief_ids) - done) | store.failed(engine, brief_ids)
 
 
 def stages_done(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> int:
     """How many stages of these briefs are stored, of `len(agents)` each."""
-    inputs, _ = store.load_inputs(engine, brief_ids)
-    keys = [key for item in inputs.values() for key in stage_keys(agents, item.input_hash)]
-    return len(store.stored_keys(engine, keys))
+    hashes = store.input_hashes(engine, brief_ids).values()
+    return len(store.stored_keys(engine, [key for one in hashes for key in stage_keys(agents, one)]))
 
 
 def blocking_findings(
@@ -218,11 +213,17 @@ def blocking_findings(
 ) -> dict[str, str]:
     """Of finished briefs, those whose last stage left a blocking finding, with the reason: the gate
     that keeps an article from being publishable."""
-    inputs, _ = store.load_inputs(engine, brief_ids)
-    keys = {stage_keys(agents, item.input_hash)[-1]: brief for brief, item in inputs.items()}
+    keys = _last_keys(engine, brief_ids, agents)
     blocked = {}
     for key, output in store.stored_outputs(engine, list(keys)).items():
         reasons = [finding.message for finding in output.findings if finding.severity == "block"]
         if reasons:
             blocked[keys[key]] = "; ".join(reasons)
     return blocked
+
+
+def _last_keys(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent]) -> dict[str, str]:
+    """The last stage's key of each brief that has research, and the brief."""
+    return {
+        stage_keys(agents, one)[-1]: brief for brief, one in store.input_hashes(engine, brief_ids).items()
+    }

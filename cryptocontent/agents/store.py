@@ -145,7 +145,7 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
         )
         inputs[brief.id] = Inputs(
             work,
-            content_hash([brief.id, brief.content_hash, template.content_hash, research.content_hash]),
+            _input_hash(brief.id, brief.content_hash, template.content_hash, research.content_hash),
             {
                 "brief": brief.id,
                 "brief_hash": brief.content_hash,
@@ -158,6 +158,25 @@ def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inp
     for brief_id in set(brief_ids) - inputs.keys() - missing.keys():
         missing[brief_id] = "no such brief"
     return inputs, missing
+
+
+def _input_hash(brief_id: str, brief_hash: str, template_hash: str, research_hash: str) -> str:
+    return content_hash([brief_id, brief_hash, template_hash, research_hash])
+
+
+def input_hashes(engine: Engine, brief_ids: Sequence[str]) -> dict[str, str]:
+    """The input hash of each brief that has research, as `load_inputs` has it, read without passages."""
+    hashes: dict[str, str] = {}
+    with reading(engine) as session:
+        for ids in batched(brief_ids, 500):
+            rows = session.execute(
+                select(Brief.id, Brief.content_hash, TemplateVersion.content_hash, Research.content_hash)
+                .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
+                .join(Research, Research.id == Brief.research_id)
+                .where(Brief.id.in_(ids))
+            )
+            hashes |= {row[0]: _input_hash(*row) for row in rows}
+    return hashes
 
 
 def _passages(session: Session, researches: Sequence[Research]) -> dict[str, ResearchPassage]:
@@ -241,8 +260,13 @@ def failed(engine: Engine, brief_ids: Sequence[str]) -> set[str]:
 def record_errors(engine: Engine, errors: Mapping[str, str | None]) -> None:
     """Set why each brief failed; `None` clears it."""
     with writing(engine) as session:
+        for ids in batched((brief for brief, error in errors.items() if not error), 500):
+            session.execute(
+                update(Brief).where(Brief.id.in_(ids), Brief.last_error.is_not(None)).values(last_error=None)
+            )
         for brief_id, error in errors.items():
-            session.execute(update(Brief).filter_by(id=brief_id).values(last_error=error))
+            if error:
+                session.execute(update(Brief).filter_by(id=brief_id).values(last_error=error))
 
 
 def save(engine: Engine, outcomes: Sequence[Outcome], run_id: str) -> None:

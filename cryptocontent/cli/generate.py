@@ -183,15 +183,12 @@ def demo() -> None:
     """Run the main job on the sample project: import, embed, write through Dagster, export."""
     from cryptocontent.content.briefs import import_briefs
     from cryptocontent.content.generations import brief_ids, failures
-    from cryptocontent.content.projects import list_projects
     from cryptocontent.content.templates import read_template, save_template
     from cryptocontent.storage import reading, writing
 
     began = time.monotonic()
-    with reading(current.engine) as session:
-        known = any(row["id"] == SAMPLE_PROJECT for row in list_projects(session))
     with writing(current.engine) as session:
-        _ensure_sample(session, known)
+        _ensure_sample(session)
         for path in sorted((_SAMPLE / "templates").glob("*.yaml")):
             save_template(session, SAMPLE_PROJECT, read_template(path), current.actor)
         report = import_briefs(session, SAMPLE_PROJECT, (_SAMPLE / "briefs.csv").read_bytes(), current.actor)
@@ -218,13 +215,15 @@ def demo() -> None:
         raise typer.Exit(1)
 
 
-def _ensure_sample(session: Any, known: bool) -> None:
+def _ensure_sample(session: Any) -> None:
     from cryptocontent.content.projects import create_project
     from cryptocontent.knowledge.references import register_folder
+    from cryptocontent.storage.models import Project
 
-    if not known:
+    if session.get(Project, SAMPLE_PROJECT) is None:
         create_project(session, SAMPLE_PROJECT, "Sample newsroom", current.actor)
-    register_folder(session, SAMPLE_PROJECT, _SAMPLE / "references")
+    # The package may have been installed elsewhere since.
+    register_folder(session, SAMPLE_PROJECT, _SAMPLE / "references", moved=True)
 
 
 def _references_changed() -> bool:

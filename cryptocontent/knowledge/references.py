@@ -80,7 +80,7 @@ class _Loaded:
 
 def folder_files(folder: Path) -> list[_File]:
     """The files of a folder, with ids that stay the same wherever the folder lies: `name/relative/path`.
-    Hidden files, images and READMEs of other kinds are left to the documents that show them."""
+    Hidden files are left out, and images are left to the documents that show them."""
     files = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)

@@ -41,6 +41,7 @@ from cryptocontent.storage.types import utc_now
 
 _RUNS_PER_TICK = 200
 _EXPORT_WINDOW = timedelta(minutes=10)
+_CLOSED = ("done", "failed")
 _ENDED = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
 
@@ -151,7 +152,7 @@ def generations(context: SensorEvaluationContext, platform: PlatformResource) ->
     engine = platform.engine
     with reading(engine) as session:
         open_ones = session.execute(
-            select(Generation.id, Generation.project_id)
+            select(Generation.id, Generation.project_id, Generation.status)
             .where(Generation.runner == "dagster", _open_or_just_ended())
             .order_by(Generation.created_at)
         ).all()
@@ -163,14 +164,18 @@ def generations(context: SensorEvaluationContext, platform: PlatformResource) ->
 
 def _requests(engine: Engine, instance: DagsterInstance, open_ones: Sequence[Any]) -> Iterator[RunRequest]:
     asked = 0
-    for generation_id, project_id in open_ones:
+    for generation_id, project_id, status in open_ones:
+        export = RunRequest(
+            f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name
+        )
+        if status in _CLOSED:
+            yield export
+            continue
         requests = plan(engine, instance, generation_id)
         runs = instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
         if len(runs) >= len(requests):
-            if settle(engine, generation_id, runs) in ("done", "failed"):
-                yield RunRequest(
-                    f"{generation_id}:exports", partition_key=project_id, job_name=export_articles.name
-                )
+            if settle(engine, generation_id, runs) in _CLOSED:
+                yield export
         elif asked < _RUNS_PER_TICK:
             # Asked for at every tick until all runs are there: should the daemon die between this tick
             # and the submission of its runs, the next one asks again, and `run_key` drops the repeats.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select, update
 
-from cryptocontent.agents import leases
+from cryptocontent.agents import leases, store
 from cryptocontent.agents.pipeline import Pipeline, blocking_findings, stage_keys, unfinished
 from cryptocontent.audit import verify
 from cryptocontent.content.articles import conversation, diff, list_articles, versions_of
@@ -111,6 +111,12 @@ def test_a_blocking_finding_keeps_an_article_from_review(engine: Engine, setting
         markdown = session.get_one(Version, finding.version_id).markdown
     assert states == {ids[0]: "draft", ids[1]: "in_review"}
     assert finding.start is not None and markdown[finding.start : finding.end] == finding.excerpt
+
+
+def test_hashes_alone_are_those_of_the_inputs(engine: Engine, settings: Settings) -> None:
+    ids = make_world(engine, settings, 3)
+    inputs, _ = store.load_inputs(engine, ids)
+    assert store.input_hashes(engine, ids) == {brief: item.input_hash for brief, item in inputs.items()}
 
 
 def test_slugs_are_unique_in_a_project(engine: Engine, settings: Settings) -> None:

@@ -12,7 +12,13 @@ from cryptocontent.audit import Actor, verify
 from cryptocontent.content.projects import NotFound, Refused, create_project
 from cryptocontent.knowledge import references as module
 from cryptocontent.knowledge.index import Query
-from cryptocontent.knowledge.references import ImportReport, has_changes, import_paths, registered_folders
+from cryptocontent.knowledge.references import (
+    ImportReport,
+    has_changes,
+    import_paths,
+    register_folder,
+    registered_folders,
+)
 from cryptocontent.knowledge.search import passage_counts, rank_documents, reference_names, search, sync_index
 from cryptocontent.settings import Settings
 from cryptocontent.storage import open_object_store, reading, writing
@@ -257,3 +263,14 @@ def test_a_file_of_a_folder_is_the_folders_reference(base: Base) -> None:
     base.write("deep/fees.md", FEES + "And more.\n")
     assert base.ingest(path).revised == ["notes/deep/fees.md"]
     assert len(base.all(select(Reference.id))) == 1
+
+
+def test_a_folder_that_moved_takes_the_place_of_the_old_one(base: Base, tmp_path: Path) -> None:
+    base.write("halving.md", HALVING)
+    base.ingest()
+    twin = tmp_path / "other" / "notes"
+    shutil.copytree(base.folder, twin)
+    with writing(base.engine) as session:
+        register_folder(session, "p", twin, moved=True)
+    assert registered_folders(base.engine, "p") == [twin]
+    assert not has_changes(base.engine, "p", max_bytes=1_000_000)
