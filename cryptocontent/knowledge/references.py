@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, Change, record_all
 from cryptocontent.content.projects import Refused, get_project
-from cryptocontent.content.text import content_hash
 from cryptocontent.knowledge.chunking import chunk, passage_ids
 from cryptocontent.knowledge.loaders import LOADERS, LoadedDocument, UnreadableDocument, load
 from cryptocontent.storage.database import batched, insert_ignoring_conflicts, reading, writing
@@ -30,7 +29,7 @@ from cryptocontent.storage.models import (
     RevisionImage,
     RevisionPassage,
 )
-from cryptocontent.storage.object_store import ObjectStore
+from cryptocontent.storage.object_store import ObjectStore, image_key
 from cryptocontent.storage.types import new_id, utc_now
 
 # Part of every content hash: raise it when loaders or the chunker change what they make of a file.
@@ -300,7 +299,6 @@ def _save_passages(
             "heading_path": list(one.heading_path),
             "kind": one.kind,
             "text": one.text,
-            "text_hash": content_hash(one.text),
         }
         for passage, one in zip(ids, chunks, strict=True)
     ]
@@ -346,11 +344,6 @@ def _save_images(
     ]
     session.execute(insert(RevisionImage), places)
     return len(images)
-
-
-def image_key(project_id: str, sha256: str) -> str:
-    """Where an image's bytes are in the object store."""
-    return f"{project_id}/images/{sha256}"
 
 
 def _size(data: bytes) -> tuple[int, int]:

@@ -5,6 +5,7 @@ marked only after the index took them, so a killed sync is finished by the next 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -12,8 +13,16 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select, update
 
-from cryptocontent.knowledge.embedding import open_embedder
-from cryptocontent.knowledge.index import Hit, IndexPoint, Mode, Query, collection_name, open_index
+from cryptocontent.knowledge.embedding import Embedder, open_embedder
+from cryptocontent.knowledge.index import (
+    Hit,
+    IndexPoint,
+    Mode,
+    PassageIndex,
+    Query,
+    collection_name,
+    open_index,
+)
 from cryptocontent.knowledge.retrieval import collapse_near_duplicates, rank_references
 from cryptocontent.settings import Settings
 from cryptocontent.storage.database import batched, pairs, reading, writing
@@ -31,6 +40,10 @@ class SyncReport:
     embedded: int
     removed: int
     total: int
+
+
+def _opened(settings: Settings, embedder: Embedder) -> AbstractContextManager[PassageIndex]:
+    return open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value())
 
 
 def sync_index(
@@ -52,7 +65,7 @@ def sync_index(
         marked = set(
             session.scalars(select(Passage.id).filter_by(project_id=project_id, indexed_in=collection))
         )
-    with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
+    with _opened(settings, embedder) as index:
         if index.count(project_id) != len(marked):
             marked &= index.ids(project_id)
             lost = True
@@ -113,7 +126,7 @@ def _points(engine: Engine, ids: Sequence[str]) -> list[IndexPoint]:
 def search_index(settings: Settings, queries: Sequence[Query], mode: Mode = "hybrid") -> list[list[Hit]]:
     """Answer a batch of queries with the index opened once."""
     embedder = open_embedder(settings.embedding_model)
-    with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
+    with _opened(settings, embedder) as index:
         return index.search(queries, mode)
 
 
@@ -206,5 +219,5 @@ def passage_counts(engine: Engine, settings: Settings, projects: Sequence[str]) 
                 .group_by(Reference.project_id)
             )
         )
-    with open_index(settings.vector_url, embedder, settings.vector_api_key.get_secret_value()) as index:
+    with _opened(settings, embedder) as index:
         return {project: (index.count(project), wanted.get(project, 0)) for project in projects}

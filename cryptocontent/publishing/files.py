@@ -1,8 +1,6 @@
 """The files target: a project's articles as Markdown, HTML and JSON in a folder, with their images."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,10 @@ from cryptocontent.content.articles import citations_of, list_articles
 from cryptocontent.content.projects import Refused
 from cryptocontent.content.text import slugify
 from cryptocontent.publishing.render import FORMATS, Rendered, image_hashes
+from cryptocontent.storage.atomic import write_if_changed
 from cryptocontent.storage.database import reading
 from cryptocontent.storage.models import Article, Image, Version
-from cryptocontent.storage.object_store import ObjectStore
+from cryptocontent.storage.object_store import ObjectStore, image_key
 
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
@@ -86,21 +85,5 @@ def export_project(
             target = folder / "images" / file_name
             if not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() != digest:
                 target.parent.mkdir(exist_ok=True)
-                write_if_changed(target, objects.get(f"{project_id}/images/{digest}"))
+                write_if_changed(target, objects.get(image_key(project_id, digest)))
     return ExportReport(folder, len(items), written, unchanged)
-
-
-def write_if_changed(path: Path, data: bytes) -> bool:
-    """Write `data` whole or not at all; returns whether the file was not so already."""
-    if path.exists() and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(data).digest():
-        return False
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return True

@@ -5,13 +5,13 @@ Dagster at all.
 """
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cryptocontent.settings import Settings
+from cryptocontent.storage.atomic import write_if_changed
 
 POSTGRES_URL_VARIABLE = "DAGSTER_POSTGRES_URL"
 # Dagster's tables (`runs`, `alembic_version` …) keep out of the way of ours in the same database.
@@ -50,7 +50,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
         _make_schema(settings.database_url)
         os.environ[POSTGRES_URL_VARIABLE] = _dagster_url(settings.database_url)
     header = "# Written by cryptocontent; the limits are those of the dagster.yaml it ships with.\n"
-    _write_if_changed(folder / "dagster.yaml", header + yaml.safe_dump(config, sort_keys=False))
+    content = header + yaml.safe_dump(config, sort_keys=False)
+    write_if_changed(folder / "dagster.yaml", content.encode(), mode=0o600)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 
@@ -90,12 +91,3 @@ def _make_schema(database_url: str) -> None:
         made = text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
         if session.scalar(made, {"schema": POSTGRES_SCHEMA}) is None:
             session.execute(text(f"CREATE SCHEMA {POSTGRES_SCHEMA}"))
-
-
-def _write_if_changed(path: Path, content: str) -> None:
-    """Whole or not at all; a reader of the same content is left in peace."""
-    if path.is_file() and path.read_text(encoding="utf-8") == content:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)

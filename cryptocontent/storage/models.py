@@ -94,7 +94,6 @@ class Passage(Base):
     heading_path: Mapped[list[str]] = mapped_column(default=list)
     kind: Mapped[str] = mapped_column(String(10))  # prose | list | table | code
     text: Mapped[str] = mapped_column(Text)
-    text_hash: Mapped[str] = mapped_column(String(64))
     indexed_in: Mapped[str | None] = mapped_column(String(100))
 
 

@@ -3,13 +3,13 @@
 Keys are `project/kind/name`; the segments are checked, so that no key leaves the store.
 """
 
-import os
 import re
-import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from cryptocontent.storage.atomic import write_whole
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
 
@@ -33,6 +33,11 @@ def _checked(key: str) -> str:
     return key
 
 
+def image_key(project_id: str, sha256: str) -> str:
+    """Where an image's bytes are in the object store."""
+    return f"{project_id}/images/{sha256}"
+
+
 class ObjectStoreUnavailable(ConnectionError):
     """The S3 server cannot be reached."""
 
@@ -46,17 +51,7 @@ class FolderStore:
     def put(self, key: str, data: bytes, media_type: str) -> None:
         path = self.folder / _checked(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A reader never sees half a file: written beside, flushed, then renamed over.
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, data, durable=True)
 
     def get(self, key: str) -> bytes:
         try:

@@ -28,9 +28,10 @@ from cryptocontent.knowledge.references import import_paths
 from cryptocontent.knowledge.research import freeze
 from cryptocontent.knowledge.search import search_index, sync_index
 from cryptocontent.publishing import export_project
-from cryptocontent.publishing.files import render_articles, write_if_changed
+from cryptocontent.publishing.files import render_articles
 from cryptocontent.settings import Settings
 from cryptocontent.storage import ObjectStore, migrate, open_engine, open_object_store, reading, writing
+from cryptocontent.storage.atomic import write_if_changed
 from cryptocontent.storage.models import Article
 from tests.agents.world import WHO
 from tests.publishing.page import Page, dangers

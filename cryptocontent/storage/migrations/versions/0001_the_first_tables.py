@@ -115,7 +115,6 @@ def upgrade() -> None:
         sa.Column("heading_path", sa.JSON(), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("text_hash", sa.String(length=64), nullable=False),
         sa.Column("indexed_in", sa.String(length=100), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_passages_project_id")),
         sa.ForeignKeyConstraint(["reference_id"], ["references.id"], name=op.f("fk_passages_reference_id")),
