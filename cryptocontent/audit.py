@@ -49,22 +49,29 @@ def _hash(
     ).hexdigest()
 
 
-def record_all(session: Session, project_id: str, changes: Sequence[Change]) -> None:
-    """Append entries in the caller's transaction. The head's row lock serialises the project's writers
-    until that transaction ends, so record last and commit soon."""
-    if not changes:
-        return
+def lock(session: Session, project_id: str) -> AuditHead:
+    """The project's head, whose row lock serialises the project's writers until the caller's transaction
+    ends. Who decides by what other writers wrote (a free slug, a state) takes it first; who takes those of
+    several projects takes them in the order of their ids."""
     session.execute(
         insert_ignoring_conflicts(session.get_bind().dialect, AuditHead).values(
             project_id=project_id, seq=0, hash=""
         )
     )
-    head = session.execute(
+    return session.execute(
         select(AuditHead)
         .filter_by(project_id=project_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).scalar_one()
+
+
+def record_all(session: Session, project_id: str, changes: Sequence[Change]) -> None:
+    """Append entries in the caller's transaction. The head stays locked until that transaction ends, so
+    record last and commit soon."""
+    if not changes:
+        return
+    head = lock(session, project_id)
     at = utc_now()
     rows = []
     for change in changes:

@@ -25,7 +25,7 @@ from cryptocontent.agents.work import (
     WorkFinding,
     WorkMessage,
 )
-from cryptocontent.audit import Actor, Change, record_all
+from cryptocontent.audit import Actor, Change, lock, record_all
 from cryptocontent.content.documents import cited_numbers, render_article
 from cryptocontent.content.templates import TemplateSpec, outline
 from cryptocontent.content.text import content_hash, slugify
@@ -273,6 +273,9 @@ def save(engine: Engine, outcomes: Sequence[Outcome], run_id: str) -> None:
     """Store finished stages with their versions, all or nothing. A result that is there already (a
     second process finished first) stays, and nothing of this one is written."""
     with writing(engine) as session:
+        # Other processes finish articles of the same projects: a slug is free only for who holds the lock.
+        for project_id in sorted({item.inputs.work.brief.project_id for item in outcomes}):
+            lock(session, project_id)
         known = set(
             session.scalars(
                 select(StageResult.key).where(StageResult.key.in_([item.key for item in outcomes]))

@@ -1,9 +1,13 @@
 """Resuming, retrying, killing, racing: no finished stage is done again, no version is made twice."""
 
+import asyncio
 import multiprocessing
 import re
 import resource
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from sqlalchemy import Engine, func, select, update
 
 from cryptocontent.agents import leases, store
 from cryptocontent.agents.pipeline import Pipeline, blocking_findings, stage_keys, unfinished
+from cryptocontent.agents.work import Work
 from cryptocontent.audit import verify
 from cryptocontent.content.articles import conversation, diff, list_articles, versions_of
 from cryptocontent.settings import Settings
@@ -201,6 +206,31 @@ def test_two_processes_on_the_same_briefs_do_the_work_once(engine: Engine, setti
         assert process.exitcode == 0
     assert set(calls.counts().values()) == {1}
     assert (count(engine, Version), count(engine, Article), count(engine, StageResult)) == (25, 5, 25)
+
+
+def test_articles_that_end_at_once_in_several_places_get_slugs_of_their_own(
+    engine: Engine, settings: Settings
+) -> None:
+    ids = make_world(engine, settings, 8)
+    agents = Calls(settings.home / "calls").agents()
+    for stage in STAGES[:-1]:
+        assert asyncio.run(Pipeline(engine, "run", agents).advance(ids, stage)) == dict.fromkeys(ids)
+    together = threading.Barrier(len(ids))
+
+    async def meet(work: Work) -> Work:
+        together.wait(30)
+        return await agents[-1].run(work)
+
+    meeting = [*agents[:-1], replace(agents[-1], run=meet)]
+    with ThreadPoolExecutor(len(ids)) as pool:
+        outcomes = pool.map(
+            lambda one: asyncio.run(Pipeline(engine, "run", meeting).advance([one], "seo")), ids
+        )
+        assert [list(outcome.values()) for outcome in outcomes] == [[None]] * len(ids)
+    with reading(engine) as session:
+        slugs = session.scalars(select(Article.slug)).all()
+        assert verify(session, "p").broken_at is None
+    assert sorted(slugs) == sorted(["same-slug", *(f"same-slug-{number}" for number in range(2, 9))])
 
 
 def test_a_lease_holds_until_it_is_released_or_expires(
