@@ -150,7 +150,7 @@ def export(
 ) -> None:
     """Write articles as Markdown with front matter, clean HTML and JSON, with their images."""
     from cryptocontent.content.articles import find_article
-    from cryptocontent.content.projects import Refused
+    from cryptocontent.errors import Refused
     from cryptocontent.publishing import export_project
     from cryptocontent.publishing.render import FORMATS
     from cryptocontent.storage import reading

@@ -39,7 +39,7 @@ def generate(
     """Make articles from briefs. What is done already is not done again."""
     from cryptocontent.content.articles import find_brief
     from cryptocontent.content.generations import brief_ids
-    from cryptocontent.content.projects import Refused
+    from cryptocontent.errors import Refused
     from cryptocontent.storage import reading
 
     if bool(brief) == everything:

@@ -75,7 +75,7 @@ def search(
     """Find passages of the project's references."""
     from dataclasses import asdict
 
-    from cryptocontent.content.projects import Refused
+    from cryptocontent.errors import Refused
     from cryptocontent.knowledge import search as knowledge
     from cryptocontent.knowledge.index import Query
 

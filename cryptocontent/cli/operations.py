@@ -34,7 +34,7 @@ def retrieval(
     as_json: JsonOption = False,
 ) -> None:
     """Print MRR@10, recall@10 and nDCG@10 for dense, BM25 and the product's own ranking."""
-    from cryptocontent.content.projects import Refused
+    from cryptocontent.errors import Refused
     from cryptocontent.knowledge.evaluation import evaluate, read_queries
     from cryptocontent.knowledge.search import rank_documents, reference_names
 

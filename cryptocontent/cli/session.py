@@ -80,7 +80,8 @@ class Session:
     def project(self, named: str | None, *, create: bool = False) -> str:
         """The project meant: the one named, else the only one besides the sample, else the sample.
         With `create`, a project `default` is made when there is none of one's own."""
-        from cryptocontent.content.projects import NotFound, create_project, get_project, list_projects
+        from cryptocontent.content.projects import create_project, get_project, list_projects
+        from cryptocontent.errors import NotFound
         from cryptocontent.storage import reading, writing
 
         if named:
@@ -118,7 +119,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except (ValueError, LookupError, OSError, RuntimeError) as error:
+        except Exception as error:
             if not _explains_itself(error):
                 raise
             fail(_message(error))
@@ -129,11 +130,9 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 def _explains_itself(error: Exception) -> bool:
     from pydantic import ValidationError
 
-    known = (
-        "NotFound", "Refused", "TemplateError", "DatabaseUnavailable", "IndexBusy", "IndexUnavailable",
-        "ObjectStoreUnavailable",
-    )  # fmt: skip
-    return type(error).__name__ in known or isinstance(error, ValidationError | OSError)
+    from cryptocontent.errors import Explained
+
+    return isinstance(error, Explained | ValidationError | OSError)
 
 
 def _message(error: Exception) -> str:

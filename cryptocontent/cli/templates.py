@@ -69,7 +69,7 @@ def show(
     import yaml
 
     from cryptocontent.content.briefs import current_templates
-    from cryptocontent.content.projects import NotFound
+    from cryptocontent.errors import NotFound
     from cryptocontent.storage import reading
 
     with reading(current.engine) as session:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from cryptocontent.content.projects import NotFound
+from cryptocontent.errors import NotFound
 from cryptocontent.storage.models import (
     Article,
     Brief,

@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, record
-from cryptocontent.content.projects import NotFound, Refused
+from cryptocontent.errors import NotFound, Refused
 from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Brief, Generation, GenerationBrief
 from cryptocontent.storage.types import new_id, utc_now

@@ -7,18 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, record
+from cryptocontent.errors import NotFound, Refused
 from cryptocontent.storage.database import pairs
 from cryptocontent.storage.models import Article, Brief, Project, Reference
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
-
-
-class NotFound(LookupError):
-    """Nothing bears that name or id; the message says what was looked for and what there is."""
-
-
-class Refused(ValueError):
-    """The request breaks a rule; the message names the field, the value and what is allowed."""
 
 
 def create_project(session: Session, project_id: str, name: str, actor: Actor) -> Project:

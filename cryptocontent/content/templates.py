@@ -16,13 +16,14 @@ from sqlalchemy import select
 
 from cryptocontent.audit import Actor, record
 from cryptocontent.content.text import content_hash
+from cryptocontent.errors import Explained
 from cryptocontent.storage.models import Template, TemplateVersion
 from cryptocontent.storage.types import new_id
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
 
 
-class TemplateError(ValueError):
+class TemplateError(Explained, ValueError):
     """A template or a brief's variables are not acceptable; the message names file, field and reason."""
 
 
@@ -70,6 +71,13 @@ class Section(_Strict):
     words: WordRange
 
 
+class InternalLinks(_Strict):
+    """How many links to other articles of the project (`[text](article:slug)`) an article has."""
+
+    min: int = Field(0, ge=0, le=50)
+    max: int = Field(50, ge=0, le=50)
+
+
 class TemplateSpec(_Strict):
     """A whole template, as its YAML file says it."""
 
@@ -78,7 +86,10 @@ class TemplateSpec(_Strict):
     language: str = Field("en", pattern=r"^[a-z]{2}$")
     tone: str = "neutral"
     audience: str = ""
-    jurisdiction: str = "generic"
+    jurisdictions: tuple[str, ...] = ("generic",)
+    required_phrases: tuple[str, ...] = ()
+    forbidden_phrases: tuple[str, ...] = ()
+    internal_links: InternalLinks = InternalLinks()
     title: str = Field(min_length=1)
     words: WordRange
     variables: dict[Name, Variable] = Field(default_factory=dict)
@@ -122,7 +133,10 @@ class Outline(_Strict):
     language: str
     tone: str
     audience: str
-    jurisdiction: str
+    jurisdictions: tuple[str, ...]
+    required_phrases: tuple[str, ...] = ()
+    forbidden_phrases: tuple[str, ...] = ()
+    internal_links: InternalLinks = InternalLinks()
     words: WordRange
     sections: tuple[OutlineSection, ...]
 
@@ -218,7 +232,10 @@ def outline(spec: TemplateSpec, variables: Mapping[str, Any], title: str = "") -
         language=spec.language,
         tone=spec.tone,
         audience=spec.audience,
-        jurisdiction=spec.jurisdiction,
+        jurisdictions=spec.jurisdictions,
+        required_phrases=tuple(_render(phrase, variables) for phrase in spec.required_phrases),
+        forbidden_phrases=spec.forbidden_phrases,
+        internal_links=spec.internal_links,
         words=spec.words,
         sections=tuple(
             OutlineSection(

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from cryptocontent.errors import Explained
 from cryptocontent.knowledge.embedding import Embedder
 
 Mode = Literal["hybrid", "dense", "bm25"]
@@ -44,11 +45,11 @@ CANDIDATES: Final = 200  # fetched by each of the two searches before the formul
 _BATCH: Final = 500
 
 
-class IndexBusy(TimeoutError):
+class IndexBusy(Explained, TimeoutError):
     """Another process kept the embedded index open for longer than we wait."""
 
 
-class IndexUnavailable(ConnectionError):
+class IndexUnavailable(Explained, ConnectionError):
     """The Qdrant server cannot be reached, or refuses the key."""
 
 

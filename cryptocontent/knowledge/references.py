@@ -16,7 +16,8 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, Change, record_all
-from cryptocontent.content.projects import Refused, get_project
+from cryptocontent.content.projects import get_project
+from cryptocontent.errors import Refused
 from cryptocontent.knowledge.chunking import chunk, passage_ids
 from cryptocontent.knowledge.loaders import LOADERS, LoadedDocument, UnreadableDocument, load
 from cryptocontent.storage.database import batched, insert_ignoring_conflicts, reading, writing

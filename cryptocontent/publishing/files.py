@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from cryptocontent.content.articles import citations_of, list_articles
-from cryptocontent.content.projects import Refused
 from cryptocontent.content.text import slugify
+from cryptocontent.errors import Refused
 from cryptocontent.publishing.render import FORMATS, Rendered, image_hashes
 from cryptocontent.storage.atomic import write_if_changed
 from cryptocontent.storage.database import reading

@@ -17,6 +17,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
+from cryptocontent.errors import Explained
+
 BUSY_TIMEOUT_SECONDS = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
@@ -24,7 +26,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class DatabaseUnavailable(RuntimeError):
+class DatabaseUnavailable(Explained, RuntimeError):
     """The database cannot be reached, is locked for too long, or its disk is full."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from cryptocontent.errors import Explained
 from cryptocontent.storage.atomic import write_whole
 
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\Z")
@@ -38,7 +39,7 @@ def image_key(project_id: str, sha256: str) -> str:
     return f"{project_id}/images/{sha256}"
 
 
-class ObjectStoreUnavailable(ConnectionError):
+class ObjectStoreUnavailable(Explained, ConnectionError):
     """The S3 server cannot be reached."""
 
 

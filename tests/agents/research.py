@@ -32,7 +32,7 @@ def outline(
         language="en",
         tone="neutral",
         audience="",
-        jurisdiction="generic",
+        jurisdictions=("generic",),
         words=WordRange(min=least, max=most),
         sections=tuple(
             OutlineSection(

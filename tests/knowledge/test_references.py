@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from cryptocontent.audit import Actor, verify
-from cryptocontent.content.projects import NotFound, Refused, create_project
+from cryptocontent.content.projects import create_project
+from cryptocontent.errors import NotFound, Refused
 from cryptocontent.knowledge import references as module
 from cryptocontent.knowledge.index import Query
 from cryptocontent.knowledge.references import (

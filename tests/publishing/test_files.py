@@ -22,8 +22,9 @@ from sqlalchemy import Engine, select, update
 from cryptocontent.agents.pipeline import PIPELINE, Pipeline
 from cryptocontent.content.briefs import import_briefs
 from cryptocontent.content.generations import brief_ids
-from cryptocontent.content.projects import Refused, create_project
+from cryptocontent.content.projects import create_project
 from cryptocontent.content.templates import TemplateSpec, save_template
+from cryptocontent.errors import Refused
 from cryptocontent.knowledge.references import import_paths
 from cryptocontent.knowledge.research import freeze
 from cryptocontent.knowledge.search import search_index, sync_index
