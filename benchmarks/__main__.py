@@ -1,4 +1,4 @@
-"""`python -m benchmarks [generation|knowledge] …`: prints tables, and JSON with `--json FILE`."""
+"""`python -m benchmarks [generation|knowledge|audit] …`: prints tables, and JSON with `--json FILE`."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import audit as audit_bench
 from benchmarks import generation as generation_bench
 from benchmarks import knowledge as knowledge_bench
 
@@ -54,10 +55,20 @@ def knowledge(
     show("hybrid search", knowledge_bench.searching(sizes or [1_000, 10_000, 50_000]), file)
 
 
+@app.command()
+def audit(
+    entries: Annotated[int, typer.Option(help="Entries of the chain.")] = 100_000,
+    file: JsonFile = None,
+) -> None:
+    """Verify a chain of audit entries, against bare SHA-256."""
+    show(f"an audit chain of {entries:,} entries", audit_bench.verifying(entries), file)
+
+
 @app.callback()
 def everything(context: typer.Context) -> None:
     """All benchmarks, unless one is named."""
     if context.invoked_subcommand is None:
+        audit(100_000, None)
         knowledge(None, None)
         generation(500, 20, None, None)
 

@@ -31,8 +31,8 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.definitions import slow_agents
 from benchmarks.house import PROJECT, WHO, make_house
+from cryptocontent.agents.inputs import load_inputs
 from cryptocontent.agents.pipeline import Agent
-from cryptocontent.agents.store import load_inputs
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.content.generations import request_generation, state_counts
 from cryptocontent.knowledge.research import freeze

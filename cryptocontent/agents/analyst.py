@@ -1,31 +1,29 @@
 """The analyst: every cited sentence against its passage, every number against its source.
 
-What no passage says is cited anew or removed; what can't be repaired is a finding, and a finding of
-severity `block` stops publication.
+What no passage says is cited anew or removed. What is left is told by the same checks that decide on
+publication: here they go into the conversation only, because they run again over the finished text.
 """
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cryptocontent.agents.drafts import Edits, counted, enumeration, with_body
-from cryptocontent.agents.grounding import Checkable, checkables, grounded
-from cryptocontent.agents.work import Severity, Work, WorkFinding, WorkMessage
-from cryptocontent.content.documents import (
-    Block,
-    Paragraph,
-    Sentence,
-    body_words,
-    paragraphs,
-    parse,
-    without_empty,
-)
+from cryptocontent.agents.finishing import subject_of
+from cryptocontent.agents.work import Work, WorkMessage
+from cryptocontent.content.checks import CHECKS, Subject, run_checks
+from cryptocontent.content.checks.checkables import checkables, grounded
+from cryptocontent.content.checks.listing import listing_of
+from cryptocontent.content.checks.numbers import examined
+from cryptocontent.content.checks.quality import quality
+from cryptocontent.content.documents import Block, Paragraph, Sentence, parse, without_empty
+from cryptocontent.content.findings import NewFinding
+from cryptocontent.content.rules import shipped_rules
 from cryptocontent.content.text import supports
 
-VERSION = "1"
+VERSION = "2"
 
-CONCENTRATED = 0.75
-"""Above this Herfindahl–Hirschman index (1: a single source) the article leans on too few sources."""
+_EVIDENCE = frozenset(["citations", "numbers", "quotes", "tickers", "originality"])
+_CHECKS = tuple(one for one in CHECKS if one.name in _EVIDENCE)
 
 
 async def rules(work: Work) -> Work:
@@ -33,24 +31,15 @@ async def rules(work: Work) -> Work:
     return _Analysis(work).run()
 
 
-@dataclass(slots=True)
-class _Count:
-    markers: int = 0
-    dangling: int = 0
-    parts: int = 0
-    grounded: int = 0
-    quotes: int = 0
-    verbatim: int = 0
-
-
 class _Analysis:
-    """One draft under analysis."""
+    """One draft under analysis. `removed` are findings about what stands in the text no longer."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.edits = Edits("analyst")
-        self.findings: list[WorkFinding] = []
-        self.count = _Count()
+        self.removed: list[NewFinding] = []
+        self.dangling = 0
+        self.tickers = listing_of(subject_of(work, shipped_rules())).tickers
 
     def run(self) -> Work:
         blocks: list[Block] = []
@@ -61,32 +50,36 @@ class _Analysis:
                 ]
                 block = replace(block, sentences=tuple(checked))
             blocks.append(block)
-        blocks = without_empty(blocks)
-        metrics = self._metrics(blocks)
-        self._whole(blocks, metrics)
+        repaired = with_body(self.work, without_empty(blocks), ())
+        subject = subject_of(repaired, shipped_rules())
+        left = run_checks(subject, _CHECKS)
+        metrics = quality(subject)
         told = [
-            WorkMessage(author="analyst", kind="finding", body=one.message, data=one.model_dump())
-            for one in self.findings
+            WorkMessage(author="analyst", kind="finding", body=one.message, data=one.model_dump(mode="json"))
+            for one in (*self.removed, *left)
         ]
-        messages = (*told, *self.edits.messages(self._summary(blocks, metrics), {"metrics": metrics}))
-        findings = (*self.work.findings, *self.findings)
-        return with_body(
-            self.work, blocks, messages, findings=findings, metrics={**self.work.metrics, **metrics}
+        summary = self.edits.messages(self._summary(subject, left, metrics), {"metrics": metrics})
+        return repaired.model_copy(
+            update={
+                "messages": (*repaired.messages, *told, *summary),
+                "findings": (*repaired.findings, *self.removed),
+                "metrics": {**repaired.metrics, **metrics},
+            }
         )
 
-    def _find(self, rule: str, severity: Severity, message: str, excerpt: str = "", **evidence: Any) -> None:
-        self.findings.append(
-            WorkFinding(rule=rule, severity=severity, message=message, excerpt=excerpt, evidence=evidence)
+    def _remove(self, rule: str, message: str, excerpt: str, **evidence: Any) -> None:
+        self.removed.append(
+            NewFinding(rule=rule, severity="warn", message=message, excerpt=excerpt, evidence=evidence)
         )
 
     def _check(self, sentence: Sentence) -> Sentence | None:
         """The sentence with citations that hold, or None if it must go."""
-        self.count.markers += len(sentence.citations)
         known = tuple(number for number in sentence.citations if self.work.passage(number) is not None)
         if missing := [number for number in sentence.citations if number not in known]:
-            self.count.dangling += len(missing)
-            message = f"Citation {enumeration(map(str, missing))} points at no passage of the research."
-            self._find("citation.dangling", "warn", message, sentence.text, numbers=missing)
+            self.dangling += len(missing)
+            told = enumeration(map(str, missing))
+            message = f"Citation {told} pointed at no passage of the research and was removed."
+            self._remove("citation.removed", message, sentence.text, numbers=missing)
             changed = replace(sentence, citations=known)
             self.edits.add(
                 "citation.dangling", sentence.render(), changed.render(), "there is no such passage"
@@ -95,135 +88,60 @@ class _Analysis:
         if not sentence.citations:
             return self._uncited(sentence, had_citations=bool(missing))
         holding = tuple(number for number in known if self._says(number, sentence.text))
-        if holding != known:
-            return self._unsupported(sentence, holding)
-        return self._grounded(sentence)
+        return sentence if holding == known else self._unsupported(sentence, holding)
 
     def _says(self, number: int, text: str) -> bool:
+        """Whether the passage says it. A market fact is a number for a sentence to state in its own words:
+        whether it states that number is for the checks to tell."""
         passage = self.work.passage(number)
-        return passage is not None and supports(passage.text, text)
+        return passage is not None and (passage.fact is not None or supports(passage.text, text))
 
     def _elsewhere(self, text: str) -> tuple[int, ...]:
         """The first passage of the research that says the text, if there is one."""
         return next(((one.number,) for one in self.work.research if supports(one.text, text)), ())
 
     def _unsupported(self, sentence: Sentence, holding: tuple[int, ...]) -> Sentence | None:
-        right = holding or self._elsewhere(sentence.text)
-        if right:
+        if right := holding or self._elsewhere(sentence.text):
             changed = replace(sentence, citations=right)
             reason = "the passage cited does not say it; this one does"
             self.edits.add("citation.corrected", sentence.render(), changed.render(), reason)
-            return self._grounded(changed)
+            return changed
         missing = self._missing(sentence)
-        self._find(
-            "citation.unsupported",
-            "warn",
-            "No passage of the research says this sentence, so it was removed.",
-            sentence.text,
-            cited=list(sentence.citations),
-            missing=[part.text for part in missing],
-        )
-        for part in missing:
-            message = f"“{part.text}” is not in the source that the sentence cited; the sentence was removed."
-            self._find(
-                part.rule, "warn", message, sentence.text, cited=list(sentence.citations), kind=part.kind
-            )
+        told = f": {enumeration(f'“{one}”' for one in missing)} is not in what it cited" if missing else ""
+        message = f"No passage of the research says this sentence, so it was removed{told}."
+        cited = list(sentence.citations)
+        self._remove("citation.unsupported", message, sentence.text, cited=cited, missing=missing)
         self.edits.add("citation.unsupported", sentence.render(), "", "no passage of the research says it")
         return None
 
-    def _missing(self, sentence: Sentence) -> list[Checkable]:
-        evidence = "\n".join(
-            passage.text for number in sentence.citations if (passage := self.work.passage(number))
-        )
-        return [part for part in checkables(sentence.text) if not grounded(part, evidence)]
-
-    def _grounded(self, sentence: Sentence) -> Sentence:
-        parts, missing = checkables(sentence.text), self._missing(sentence)
-        quotes = [part for part in parts if part.kind == "quote"]
-        self.count.parts += len(parts) - len(quotes)
-        self.count.grounded += len(parts) - len(quotes) - sum(part.kind != "quote" for part in missing)
-        self.count.quotes += len(quotes)
-        self.count.verbatim += len(quotes) - sum(part.kind == "quote" for part in missing)
-        for part in missing:
-            message = f"“{part.text}” is not in the passage that the sentence cites."
-            self._find(
-                part.rule, "block", message, sentence.text, cited=list(sentence.citations), kind=part.kind
-            )
-        return sentence
+    def _missing(self, sentence: Sentence) -> list[str]:
+        """The numbers, names and quotations of the sentence that what it cites has not."""
+        texts = [passage.text for number in sentence.citations if (passage := self.work.passage(number))]
+        return [
+            part.text
+            for part in checkables(sentence.text, self.tickers)
+            if not any(grounded(part, text) for text in texts)
+        ]
 
     def _uncited(self, sentence: Sentence, had_citations: bool) -> Sentence | None:
         if right := self._elsewhere(sentence.text):
             changed = replace(sentence, citations=right)
             self.edits.add("citation.added", sentence.render(), changed.render(), "this passage says it")
-            return self._grounded(changed)
-        parts = checkables(sentence.text)
-        if had_citations:
-            self._find(
-                "citation.unsupported",
-                "warn",
-                "Its citation points at nothing and no passage says it: removed.",
-                sentence.text,
-            )
-            self.edits.add("citation.unsupported", sentence.text, "", "no passage of the research says it")
-            return None
-        if parts:
-            self.count.parts += sum(part.kind != "quote" for part in parts)
-            self.count.quotes += sum(part.kind == "quote" for part in parts)
-            told = enumeration(f"“{part.text}”" for part in parts)
-            self._find(
-                "claim.uncited",
-                "block",
-                f"{told} has no source.",
-                sentence.text,
-                parts=[part.text for part in parts],
-            )
-        else:
-            self._find("sentence.uncited", "warn", "This sentence cites nothing.", sentence.text)
-        return sentence
+            return changed
+        if not had_citations:
+            return sentence
+        message = "Its citation pointed at nothing and no passage says it: removed."
+        self._remove("citation.unsupported", message, sentence.text)
+        self.edits.add("citation.unsupported", sentence.text, "", "no passage of the research says it")
+        return None
 
-    def _metrics(self, blocks: list[Block]) -> dict[str, float]:
-        found = [sentence for paragraph in paragraphs(blocks) for sentence in paragraph.sentences]
-        cited = [sentence for sentence in found if sentence.citations]
-        sources = Counter(
-            passage.reference_id
-            for sentence in cited
-            for number in sentence.citations
-            if (passage := self.work.passage(number))
-        )
-        total = sum(sources.values())
-        count = self.count
-        return {
-            "citation_coverage": _share(len(cited), len(found)),
-            "dangling_rate": _share(count.dangling, count.markers, 0.0),
-            "number_grounding": _share(count.grounded, count.parts),
-            "quote_fidelity": _share(count.verbatim, count.quotes),
-            "source_concentration": round(sum((number / total) ** 2 for number in sources.values()), 4)
-            if total
-            else 0.0,
-            "sources": float(len(sources)),
-        }
-
-    def _whole(self, blocks: list[Block], metrics: dict[str, float]) -> None:
-        """Findings about the article as a whole."""
-        least, total = self.work.brief.outline.words.min, body_words(blocks)
-        if total < least:
-            message = f"The article has {total} words; the template asks for at least {least}."
-            self._find("length.below_minimum", "block", message, words=total, minimum=least)
-        if not metrics["sources"]:
-            self._find("citation.none", "block", "The article cites nothing.")
-        elif metrics["source_concentration"] > CONCENTRATED:
-            share, sources = metrics["source_concentration"], counted(int(metrics["sources"]), "source")
-            message = f"The article leans on few sources ({sources}, concentration {share:.2f})."
-            self._find("source.concentration", "info", message, hhi=share, sources=int(metrics["sources"]))
-
-    def _summary(self, blocks: list[Block], metrics: dict[str, float]) -> str:
-        sentences = sum(len(paragraph.sentences) for paragraph in paragraphs(blocks))
+    def _summary(self, subject: Subject, left: list[NewFinding], metrics: dict[str, float]) -> str:
         counts = self.edits.counts()
-        count = self.count
-        facts = counted(count.parts, "number, date or name", "numbers, dates and names")
+        facts = sum(len(one.parts) for one in examined(subject))
+        told = counted(facts, "number, date or name", "numbers, dates and names")
         parts = [
-            f"Checked {counted(sentences, 'sentence')} with {facts} against "
-            f"{counted(int(metrics['sources']), 'source')}: {metrics['citation_coverage']:.0%} cited, "
+            f"Checked {counted(len(subject.sentences), 'sentence')} with {told} against "
+            f"{counted(int(metrics['sources']), 'source')}: {metrics['sentence_coverage']:.0%} cited, "
             f"{metrics['number_grounding']:.0%} of numbers and {metrics['quote_fidelity']:.0%} of quotations "
             "in their source"
         ]
@@ -231,12 +149,8 @@ class _Analysis:
             parts.append(f"removed {counted(counts['citation.unsupported'], 'unsupported sentence')}")
         if corrected := counts["citation.corrected"] + counts["citation.added"]:
             parts.append(f"put {counted(corrected, 'citation')} right")
-        if counts["citation.dangling"]:
-            parts.append(f"removed {counted(count.dangling, 'dangling citation')}")
-        blocking = sum(one.severity == "block" for one in self.findings)
+        if self.dangling:
+            parts.append(f"removed {counted(self.dangling, 'dangling citation')}")
+        blocking = sum(one.severity == "block" for one in left)
         parts.append(f"{counted(blocking, 'blocking finding')}" if blocking else "nothing blocks publication")
         return "; ".join(parts) + "."
-
-
-def _share(part: int, whole: int, empty: float = 1.0) -> float:
-    return round(part / whole, 4) if whole else empty

@@ -1,9 +1,11 @@
 """The pipeline: which agents there are, in which order, and how far each brief is.
 
 A stage's result is stored under a key of everything that went into it: the brief, the template
-version, the frozen research, and every agent (with its version and engine) up to this stage. So the
-keys of a brief's whole way are known beforehand; a key that is stored is never worked for again; a
-re-run after a crash resumes at the first key that is missing.
+version, the frozen research, what people asked of the stages, and every agent (with its version and
+engine) up to this stage. So the keys of a brief's whole way are known beforehand; a key that is stored
+is never worked for again; a re-run after a crash resumes at the first key that is missing.
+
+After the last stage, whichever it is, the locked notices are put in and all checks run over the text.
 
 To add an agent: write one file with `VERSION` and `rules`, and add one line to `PIPELINE`.
 """
@@ -13,11 +15,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Engine
 
 from cryptocontent.agents import analyst, editor, leases, proofreader, seo, store, writer
-from cryptocontent.agents.store import Inputs, Outcome
+from cryptocontent.agents.finishing import Checker
+from cryptocontent.agents.inputs import Chain, Inputs, chains, load_inputs
+from cryptocontent.agents.instructions import instructed
+from cryptocontent.agents.store import Outcome
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.content.text import content_hash
 from cryptocontent.storage.database import DatabaseUnavailable
@@ -36,22 +42,34 @@ class Agent:
 
 
 PIPELINE: tuple[Agent, ...] = (
-    Agent("writer", writer.VERSION, "rules", writer.rules),
-    Agent("editor", editor.VERSION, "rules", editor.rules),
-    Agent("proofreader", proofreader.VERSION, "rules", proofreader.rules),
-    Agent("analyst", analyst.VERSION, "rules", analyst.rules),
-    Agent("seo", seo.VERSION, "rules", seo.rules),
+    Agent("writer", writer.VERSION, "rules", instructed("writer", writer.rules)),
+    Agent("editor", editor.VERSION, "rules", instructed("editor", editor.rules)),
+    Agent("proofreader", proofreader.VERSION, "rules", instructed("proofreader", proofreader.rules)),
+    Agent("analyst", analyst.VERSION, "rules", instructed("analyst", analyst.rules)),
+    Agent("seo", seo.VERSION, "rules", instructed("seo", seo.rules)),
 )
 
 
-def stage_keys(agents: Sequence[Agent], input_hash: str) -> list[str]:
-    """The key of each stage for one brief's inputs, in order."""
+def stage_keys(agents: Sequence[Agent], chain: Chain) -> list[str]:
+    """The key of each stage for one brief's chain, in order. Stages before a restart have keys, but no
+    work: see `first_stage`."""
     keys: list[str] = []
-    previous = input_hash
+    previous = chain.input_hash
     for agent in agents:
-        previous = content_hash([agent.stage, agent.version, agent.engine, previous])
+        parts: list[Any] = [agent.stage, agent.version, agent.engine, previous]
+        if asked := chain.asked.get(agent.stage):
+            parts.append(list(asked))
+        previous = content_hash(parts)
         keys.append(previous)
     return keys
+
+
+def first_stage(agents: Sequence[Agent], chain: Chain) -> int:
+    """The index of the first stage that has to run for the chain: 0, or the one that starts from a
+    person's version."""
+    if chain.restart is None:
+        return 0
+    return next((index for index, agent in enumerate(agents) if agent.stage == chain.restart.stage), 0)
 
 
 @dataclass(slots=True)
@@ -75,8 +93,8 @@ class Pipeline:
         """Make sure that these briefs are done up to `stage`. Returns, for each, `None` or why it is
         not; never raises for one brief. Raises `DatabaseUnavailable` when results cannot be kept."""
         last = next(index for index, agent in enumerate(self.agents) if agent.stage == stage)
-        new, errors = store.load_inputs(
-            self.engine, [brief for brief in brief_ids if brief not in self._inputs]
+        new, errors = load_inputs(
+            self.engine, [brief for brief in brief_ids if brief not in self._inputs], self._stages()
         )
         self._inputs |= new
         inputs = {brief: self._inputs[brief] for brief in brief_ids if brief in self._inputs}
@@ -106,29 +124,41 @@ class Pipeline:
         store.record_errors(self.engine, changed)
         return outcome
 
+    def _stages(self) -> list[str]:
+        return [agent.stage for agent in self.agents]
+
     def _done(self, waiting: Mapping[str, Inputs], last: int) -> set[str]:
-        keys = {stage_keys(self.agents, item.input_hash)[last]: brief for brief, item in waiting.items()}
-        return {keys[key] for key in store.stored_keys(self.engine, keys)}
+        keys = {stage_keys(self.agents, item.chain)[last]: brief for brief, item in waiting.items()}
+        untouched = {brief for brief, item in waiting.items() if first_stage(self.agents, item.chain) > last}
+        return {keys[key] for key in store.stored_keys(self.engine, keys)} | untouched
 
     async def _work(self, inputs: Mapping[str, Inputs], last: int, owner: str) -> dict[str, str | None]:
-        keys = {brief: stage_keys(self.agents, item.input_hash)[: last + 1] for brief, item in inputs.items()}
+        keys = {brief: stage_keys(self.agents, item.chain)[: last + 1] for brief, item in inputs.items()}
+        begin = {brief: first_stage(self.agents, item.chain) for brief, item in inputs.items()}
         # Looked up again under the lease: the process that held it before may have just finished.
         stored = store.stored_keys(self.engine, [key for chain in keys.values() for key in chain])
-        first = {brief: sum(key in stored for key in chain) for brief, chain in keys.items()}
-        outputs = store.stored_outputs(self.engine, [keys[brief][n - 1] for brief, n in first.items() if n])
+        first = {
+            brief: begin[brief] + sum(key in stored for key in chain[begin[brief] :])
+            for brief, chain in keys.items()
+        }
+        resumed = {brief: n for brief, n in first.items() if n > begin[brief]}
+        outputs = store.stored_outputs(self.engine, [keys[brief][n - 1] for brief, n in resumed.items()])
+        checker = Checker(self.engine, inputs) if last == len(self.agents) - 1 else None
         places = asyncio.Semaphore(self.calls_in_flight)
         saver = _Saver(self.engine, self.run_id)
 
         async def one(brief: str, item: Inputs) -> str | None:
             start = first[brief]
-            work = outputs[keys[brief][start - 1]].onto(item.work) if start else item.work
+            work = outputs[keys[brief][start - 1]].onto(item.work) if brief in resumed else item.work
             for index in range(start, last + 1):
                 agent = self.agents[index]
                 began = time.perf_counter()
-                messages_before = len(work.messages)
+                before, checked = work, None
                 try:
                     async with places:
                         work = await agent.run(work)
+                    if checker is not None and index == last:
+                        work, checked = checker.finish(brief, work)
                 except StageFailed as error:
                     self._permanent[brief] = f"{agent.stage}: {error}"
                     return self._permanent[brief]
@@ -136,11 +166,11 @@ class Pipeline:
                     log.exception("brief %s failed in stage %s", brief, agent.stage)
                     return f"{agent.stage}: {type(error).__name__}: {error}"
                 seconds = time.perf_counter() - began
-                previous = keys[brief][index - 1] if index else None
+                previous = keys[brief][index - 1] if index > begin[brief] else None
                 await saver.save(
                     Outcome(
                         item, agent.stage, keys[brief][index], previous, agent.engine, agent.version,
-                        work, messages_before, seconds, final=index == len(self.agents) - 1,
+                        before, work, seconds, checked,
                     )
                 )  # fmt: skip
             return None
@@ -202,28 +232,38 @@ def unfinished(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent]
     return (set(brief_ids) - done) | store.failed(engine, brief_ids)
 
 
+def stage_states(
+    engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE
+) -> dict[str, list[bool]]:
+    """For each brief, whether each stage's result is stored (or is not needed), in order."""
+    known = chains(engine, brief_ids, [agent.stage for agent in agents])
+    keys = {brief: stage_keys(agents, chain) for brief, chain in known.items()}
+    stored = store.stored_keys(engine, [key for chain in keys.values() for key in chain])
+    states = {brief: [False] * len(agents) for brief in brief_ids}
+    for brief, chain in keys.items():
+        begin = first_stage(agents, known[brief])
+        states[brief] = [index < begin or key in stored for index, key in enumerate(chain)]
+    return states
+
+
 def stages_done(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> int:
     """How many stages of these briefs are stored, of `len(agents)` each."""
-    hashes = store.input_hashes(engine, brief_ids).values()
-    return len(store.stored_keys(engine, [key for one in hashes for key in stage_keys(agents, one)]))
+    return sum(sum(states) for states in stage_states(engine, brief_ids, agents).values())
 
 
 def blocking_findings(
     engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE
 ) -> dict[str, str]:
-    """Of finished briefs, those whose last stage left a blocking finding, with the reason: the gate
-    that keeps an article from being publishable."""
-    keys = _last_keys(engine, brief_ids, agents)
-    blocked = {}
-    for key, output in store.stored_outputs(engine, list(keys)).items():
-        reasons = [finding.message for finding in output.findings if finding.severity == "block"]
-        if reasons:
-            blocked[keys[key]] = "; ".join(reasons)
-    return blocked
+    """Of finished briefs, those whose last stage's version has a blocking finding that nobody waived,
+    with the reason: the gate that keeps an article from being publishable."""
+    versions = {
+        store.version_id_of(store.article_id_of(brief), key): brief
+        for key, brief in _last_keys(engine, brief_ids, agents).items()
+    }
+    return {versions[version]: "; ".join(why) for version, why in store.blockers(engine, versions).items()}
 
 
 def _last_keys(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent]) -> dict[str, str]:
     """The last stage's key of each brief that has research, and the brief."""
-    return {
-        stage_keys(agents, one)[-1]: brief for brief, one in store.input_hashes(engine, brief_ids).items()
-    }
+    known = chains(engine, brief_ids, [agent.stage for agent in agents])
+    return {stage_keys(agents, chain)[-1]: brief for brief, chain in known.items()}

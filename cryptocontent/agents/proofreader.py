@@ -11,8 +11,9 @@ from functools import cache
 
 from cryptocontent.agents.drafts import Edits, counted, enumeration, with_body
 from cryptocontent.agents.lexicon import data
-from cryptocontent.agents.work import Work, WorkFinding, WorkMessage
+from cryptocontent.agents.work import Work, WorkMessage
 from cryptocontent.content.documents import Block, Figure, Heading, Paragraph, Sentence, parse
+from cryptocontent.content.findings import NewFinding
 from cryptocontent.content.text import supports
 
 VERSION = "2"
@@ -35,7 +36,7 @@ class _Rule:
 async def rules(work: Work) -> Work:
     """Proofread the draft by rules."""
     edits = Edits("proofreader")
-    findings: list[WorkFinding] = []
+    findings: list[NewFinding] = []
     blocks: list[Block] = []
     for block in parse(work.draft.body):
         if isinstance(block, Paragraph):
@@ -54,7 +55,7 @@ async def rules(work: Work) -> Work:
     return with_body(work, blocks, messages, findings=(*work.findings, *findings))
 
 
-def _summary(edits: Edits, findings: list[WorkFinding]) -> str:
+def _summary(edits: Edits, findings: list[NewFinding]) -> str:
     counts = edits.counts()
     groups = {
         group: sum(number for rule, number in counts.items() if rule.startswith(group + "."))
@@ -83,7 +84,7 @@ def _plain(text: str, edits: Edits) -> str:
     return text
 
 
-def _sentence(work: Work, sentence: Sentence, edits: Edits, findings: list[WorkFinding]) -> Sentence:
+def _sentence(work: Work, sentence: Sentence, edits: Edits, findings: list[NewFinding]) -> Sentence:
     text = sentence.text
     sources = [passage.text for number in sentence.citations if (passage := work.passage(number))]
     sources = [source for source in sources if supports(source, text)]
@@ -99,7 +100,7 @@ def _sentence(work: Work, sentence: Sentence, edits: Edits, findings: list[WorkF
         elif not rule.name.startswith("typography."):
             message = f"The source writes it so: {rule.reason}. It stands as the source has it."
             findings.append(
-                WorkFinding(rule=f"source.{rule.name}", severity="info", message=message, excerpt=text)
+                NewFinding(rule=f"source.{rule.name}", severity="info", message=message, excerpt=text)
             )
     for name, changed, reason in _whole(text):
         if changed != text and all(supports(source, changed) for source in sources):

@@ -5,9 +5,10 @@ from collections import Counter
 from typing import Any
 
 from cryptocontent.agents.drafts import counted
+from cryptocontent.agents.finishing import subject_of
 from cryptocontent.agents.lexicon import word_set
-from cryptocontent.agents.readability import readability
-from cryptocontent.agents.work import SeoPackage, Work, WorkFinding, WorkMessage
+from cryptocontent.agents.work import SeoPackage, Work, WorkMessage
+from cryptocontent.content.checks import form
 from cryptocontent.content.documents import (
     Block,
     Figure,
@@ -18,12 +19,13 @@ from cryptocontent.content.documents import (
     paragraphs,
     parse,
 )
+from cryptocontent.content.findings import NewFinding
+from cryptocontent.content.rules import shipped_rules
 from cryptocontent.content.text import slugify, words
 
-VERSION = "2"
+VERSION = "3"
 
 TITLE_MOST, DESCRIPTION_LEAST, DESCRIPTION_MOST, KEYWORDS_MOST = 60, 70, 155, 10
-_HARD_TO_READ = 30.0
 # short words, numbers, names of code and adverbs
 _NO_KEYWORD = re.compile(r"\w{1,2}\Z|\d|.*_|(?!supply|family|assembly|anomaly|monopoly|reply)\w{3,}ly\Z")
 _VERBAL = re.compile(r"(?:ed|ing|ive|able|ible|ful|ous|ary)\Z")
@@ -32,6 +34,7 @@ _PHRASE_END = re.compile(r"[.,;:!?()\[\]\"“”]|\s[-–—]\s|`[^`]*`")
 
 async def rules(work: Work) -> Work:
     """Make the SEO package by rules; the body stays as it is."""
+    subject = subject_of(work, shipped_rules())
     blocks = parse(work.draft.body)
     sentences = [sentence.text for paragraph in paragraphs(blocks) for sentence in paragraph.sentences]
     lead = _lead(blocks)
@@ -42,7 +45,7 @@ async def rules(work: Work) -> Work:
     metrics = {
         "words": float(total),
         "citations": float(len(cited_numbers(work.draft.body))),
-        **readability(sentences),
+        **form.readability_of(subject),
     }
     package = SeoPackage(
         title=title,
@@ -51,9 +54,11 @@ async def rules(work: Work) -> Work:
         keywords=keywords,
         json_ld=_json_ld(work, blocks, description, keywords, total),
     )
-    findings = _findings(work, blocks, package, lead, metrics)
+    findings = _findings(work, package, lead)
+    # Findings about the text go into the conversation only: the checks run again over the finished text.
     told = [
-        WorkMessage(author="seo", kind="finding", body=one.message, data=one.model_dump()) for one in findings
+        WorkMessage(author="seo", kind="finding", body=one.message, data=one.model_dump(mode="json"))
+        for one in (*form.check(subject), *findings)
     ]
     summary = WorkMessage(
         author="seo",
@@ -61,7 +66,7 @@ async def rules(work: Work) -> Work:
         body=f"Title of {len(title)} characters, description of {len(description)}, "
         f"{counted(len(keywords), 'keyword')} ({', '.join(keywords[:4])}…); reading ease "
         f"{metrics['flesch_reading_ease']}, grade {metrics['flesch_kincaid_grade']}; "
-        f"{counted(len(findings), 'finding')}. The text is unchanged.",
+        f"{counted(len(told), 'finding')}. The text is unchanged.",
         data={"metrics": metrics, "slug": package.slug},
     )
     return work.model_copy(
@@ -190,30 +195,20 @@ def _json_ld(
     return document
 
 
-def _findings(
-    work: Work, blocks: list[Block], package: SeoPackage, lead: list[str], metrics: dict[str, float]
-) -> list[WorkFinding]:
-    found: list[WorkFinding] = []
-    level = 1
-    for block in blocks:
-        if isinstance(block, Heading):
-            if block.level > level + 1 or block.level == 1:
-                message = f"“{block.text}” has level {block.level} after level {level}."
-                found.append(
-                    WorkFinding(rule="heading.order", severity="warn", message=message, excerpt=block.text)
-                )
-            level = block.level
+def _findings(work: Work, package: SeoPackage, lead: list[str]) -> list[NewFinding]:
+    """About the package, which the checks of the text don't see."""
+    found: list[NewFinding] = []
     if package.title != " ".join(work.draft.title.split()):
         message = (
             f"The title has {len(work.draft.title)} characters; search engines are given “{package.title}”."
         )
         found.append(
-            WorkFinding(rule="title.length", severity="info", message=message, excerpt=work.draft.title)
+            NewFinding(rule="title.length", severity="info", message=message, excerpt=work.draft.title)
         )
     if not DESCRIPTION_LEAST <= len(package.description) <= DESCRIPTION_MOST:
         message = f"The description has {len(package.description)} characters, not 70 to 155."
         found.append(
-            WorkFinding(
+            NewFinding(
                 rule="description.length", severity="info", message=message, excerpt=package.description
             )
         )
@@ -222,16 +217,10 @@ def _findings(
         if keyword and not _mentions(text, keyword):
             message = f"The keyword “{keyword}” is not in the {where}."
             found.append(
-                WorkFinding(
+                NewFinding(
                     rule=f"keyword.missing_in_{where}", severity="info", message=message, excerpt=text[:160]
                 )
             )
-    if metrics["flesch_reading_ease"] < _HARD_TO_READ:
-        ease = metrics["flesch_reading_ease"]
-        message = f"The text is hard to read (Flesch reading ease {ease}, below {_HARD_TO_READ:.0f})."
-        found.append(
-            WorkFinding(rule="readability.hard", severity="info", message=message, evidence=dict(metrics))
-        )
     return found
 
 

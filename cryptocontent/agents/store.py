@@ -1,8 +1,7 @@
-"""Reading the work of many briefs, and writing what a stage made of them.
+"""What a stage made of many briefs: reading it, and writing it.
 
 A stage result, the version that holds its content, its citations, messages, findings and audit
-entry are one transaction: there is never one without the others. Reading is a handful of queries
-for a whole batch.
+entry are one transaction: there is never one without the others.
 """
 
 import uuid
@@ -15,19 +14,12 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from cryptocontent.agents.work import (
-    Draft,
-    ResearchImage,
-    ResearchPassage,
-    SeoPackage,
-    Work,
-    WorkBrief,
-    WorkFinding,
-    WorkMessage,
-)
+from cryptocontent.agents.inputs import Inputs
+from cryptocontent.agents.work import Draft, SeoPackage, Work, WorkMessage
 from cryptocontent.audit import Actor, Change, lock, record_all
+from cryptocontent.content.checking import Checked, finding_row, keep_all
 from cryptocontent.content.documents import cited_numbers, render_article
-from cryptocontent.content.templates import TemplateSpec, outline
+from cryptocontent.content.findings import NewFinding
 from cryptocontent.content.text import content_hash, slugify
 from cryptocontent.storage.database import batched, insert_ignoring_conflicts, pairs, reading, writing
 from cryptocontent.storage.models import (
@@ -35,16 +27,11 @@ from cryptocontent.storage.models import (
     Brief,
     Citation,
     Finding,
-    Image,
     Message,
-    Passage,
-    Reference,
-    ReferenceRevision,
-    Research,
-    RevisionImage,
     StageResult,
-    TemplateVersion,
     Version,
+    VersionCheck,
+    Waiver,
 )
 from cryptocontent.storage.types import utc_now
 
@@ -54,9 +41,12 @@ class StageOutput(BaseModel):
 
     draft: Draft
     seo: SeoPackage | None
-    findings: tuple[WorkFinding, ...]
+    findings: tuple[NewFinding, ...]
     messages: tuple[WorkMessage, ...]
     metrics: dict[str, float]
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: float
 
     @classmethod
@@ -70,18 +60,9 @@ class StageOutput(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """A brief ready for the pipeline: its work before the first stage, and the hash of all that is in
-    it. `provenance` names the rows that it was made from."""
-
-    work: Work
-    input_hash: str
-    provenance: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished stage of one brief, to be stored."""
+    """A finished stage of one brief, to be stored. `before` is the work that it started from; `checked`
+    what the checks say of it, if it is the last stage."""
 
     inputs: Inputs
     stage: str
@@ -89,10 +70,15 @@ class Outcome:
     previous_key: str | None
     engine: str
     agent_version: str
+    before: Work
     work: Work
-    messages_before: int
     seconds: float
-    final: bool
+    checked: Checked | None = None
+
+    @property
+    def article_id(self) -> str:
+        """The article that it is a version of."""
+        return article_id_of(self.inputs.work.brief.id)
 
 
 def article_id_of(brief_id: str) -> str:
@@ -103,129 +89,6 @@ def article_id_of(brief_id: str) -> str:
 def version_id_of(article_id: str, key: str) -> str:
     """A stage's version has an id that follows from its key: made once, however often it is tried."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"version:{article_id}:{key}").hex
-
-
-def load_inputs(engine: Engine, brief_ids: Sequence[str]) -> tuple[dict[str, Inputs], dict[str, str]]:
-    """The inputs of each brief, and for those that have none the reason (no such brief, no research)."""
-    inputs: dict[str, Inputs] = {}
-    missing: dict[str, str] = {}
-    with reading(engine) as session:
-        rows: list[Any] = []
-        for ids in batched(brief_ids, 500):
-            rows += session.execute(
-                select(Brief, TemplateVersion, Research)
-                .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
-                .outerjoin(Research, Research.id == Brief.research_id)
-                .where(Brief.id.in_(ids))
-            ).all()
-        passages = _passages(session, [research for _, _, research in rows if research is not None])
-    for brief, template, research in rows:
-        if research is None:
-            missing[brief.id] = "research is missing: materialize `research` for this brief first"
-            continue
-        if not research.passages:
-            missing[brief.id] = "research found no passages: import references on this subject first"
-            continue
-        spec = TemplateSpec.model_validate(template.spec)
-        work = Work(
-            brief=WorkBrief(
-                id=brief.id,
-                project_id=brief.project_id,
-                outline=outline(spec, brief.variables, brief.title),
-                keywords=tuple(brief.keywords),
-                variables=brief.variables,
-                due_date=brief.due_date,
-            ),
-            research=tuple(
-                passages[item["passage_id"]].model_copy(
-                    update={"number": number, "ordinal": item["ordinal"], "scores": tuple(item["scores"])}
-                )
-                for number, item in enumerate(research.passages, 1)
-            ),
-        )
-        inputs[brief.id] = Inputs(
-            work,
-            _input_hash(brief.id, brief.content_hash, template.content_hash, research.content_hash),
-            {
-                "brief": brief.id,
-                "brief_hash": brief.content_hash,
-                "template": spec.name,
-                "template_version": template.number,
-                "research": research.id,
-                "passages": len(research.passages),
-            },
-        )
-    for brief_id in set(brief_ids) - inputs.keys() - missing.keys():
-        missing[brief_id] = "no such brief"
-    return inputs, missing
-
-
-def _input_hash(brief_id: str, brief_hash: str, template_hash: str, research_hash: str) -> str:
-    return content_hash([brief_id, brief_hash, template_hash, research_hash])
-
-
-def input_hashes(engine: Engine, brief_ids: Sequence[str]) -> dict[str, str]:
-    """The input hash of each brief that has research, as `load_inputs` has it, read without passages."""
-    hashes: dict[str, str] = {}
-    with reading(engine) as session:
-        for ids in batched(brief_ids, 500):
-            rows = session.execute(
-                select(Brief.id, Brief.content_hash, TemplateVersion.content_hash, Research.content_hash)
-                .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
-                .join(Research, Research.id == Brief.research_id)
-                .where(Brief.id.in_(ids))
-            )
-            hashes |= {row[0]: _input_hash(*row) for row in rows}
-    return hashes
-
-
-def _passages(session: Session, researches: Sequence[Research]) -> dict[str, ResearchPassage]:
-    revisions = {
-        item["passage_id"]: item["revision_id"] for research in researches for item in research.passages
-    }
-    images = _images(session, sorted(set(revisions.values())))
-    found: dict[str, ResearchPassage] = {}
-    for ids in batched(sorted(revisions), 500):
-        rows = session.execute(
-            select(Passage, Reference)
-            .join(Reference, Reference.id == Passage.reference_id)
-            .where(Passage.id.in_(ids))
-        )
-        for passage, reference in rows:
-            found[passage.id] = ResearchPassage(
-                number=0,
-                passage_id=passage.id,
-                reference_id=reference.id,
-                revision_id=revisions[passage.id],
-                title=reference.title,
-                heading_path=tuple(passage.heading_path),
-                kind=passage.kind,
-                text=passage.text,
-                scores=(),
-                url=reference.url,
-                licence=reference.licence,
-                images=images.get(revisions[passage.id], ()),
-            )
-    return found
-
-
-def _images(session: Session, revision_ids: Sequence[str]) -> dict[str, tuple[ResearchImage, ...]]:
-    images: dict[str, tuple[ResearchImage, ...]] = {}
-    for ids in batched(revision_ids, 500):
-        rows = session.execute(
-            select(RevisionImage, Image)
-            .join(ReferenceRevision, ReferenceRevision.id == RevisionImage.revision_id)
-            .join(Reference, Reference.id == ReferenceRevision.reference_id)
-            .join(Image, (Image.sha256 == RevisionImage.sha256) & (Image.project_id == Reference.project_id))
-            .where(RevisionImage.revision_id.in_(ids))
-            .order_by(RevisionImage.sha256)
-        )
-        for place, image in rows:
-            described = ResearchImage(
-                sha256=image.sha256, alt=place.alt, width=image.width, height=image.height
-            )
-            images[place.revision_id] = (*images.get(place.revision_id, ()), described)
-    return images
 
 
 def stored_keys(engine: Engine, keys: Iterable[str]) -> set[str]:
@@ -299,7 +162,10 @@ def _result_row(item: Outcome, run_id: str, now: Any) -> dict[str, Any]:
         "engine": item.engine,
         "agent_version": item.agent_version,
         "output": StageOutput.of(item.work).model_dump_json(),
-        "cost_usd": item.work.cost_usd,
+        "calls": item.work.calls - item.before.calls,
+        "input_tokens": item.work.input_tokens - item.before.input_tokens,
+        "output_tokens": item.work.output_tokens - item.before.output_tokens,
+        "cost_usd": item.work.cost_usd - item.before.cost_usd,
         "seconds": item.seconds,
         "run_id": run_id,
         "created_at": now,
@@ -309,7 +175,7 @@ def _result_row(item: Outcome, run_id: str, now: Any) -> dict[str, Any]:
 def _save_versions(
     session: Session, fresh: Sequence[Outcome], run_id: str, now: Any
 ) -> dict[str, list[Change]]:
-    ids = [article_id_of(item.inputs.work.brief.id) for item in fresh]
+    ids = [item.article_id for item in fresh]
     _ensure_articles(session, fresh, now)
     articles = {
         article.id: article for article in session.scalars(select(Article).where(Article.id.in_(ids)))
@@ -323,73 +189,128 @@ def _save_versions(
     )
     by_person = set(
         session.scalars(
-            select(Article.id)
-            .join(Version, Version.id == Article.version_id)
+            select(Version.id)
+            .join(Article, Version.id == Article.version_id)
             .where(Article.id.in_(ids), Version.author_kind == "person")
         )
     )
-    versions, citations, messages, findings = [], [], [], []
+    versions, citations, messages = [], [], []
     changes: dict[str, list[Change]] = defaultdict(list)
     for item in fresh:
-        work, article = item.work, articles[article_id_of(item.inputs.work.brief.id)]
+        article = articles[item.article_id]
         number = newest.get(article.id, 0) + 1
         newest[article.id] = number
-        version_id = version_id_of(article.id, item.key)
-        markdown = render_article(
-            work.draft.title, work.draft.body, [passage.source() for passage in work.research]
-        )
-        digest = content_hash(markdown)
-        parent = version_id_of(article.id, item.previous_key) if item.previous_key else article.version_id
-        versions.append(
-            {
-                "id": version_id,
-                "article_id": article.id,
-                "number": number,
-                "parent_id": parent,
-                "author_kind": "stage",
-                "author": item.stage,
-                "stage_key": item.key,
-                "title": work.draft.title,
-                "markdown": markdown,
-                "content_hash": digest,
-                "details": {"metrics": work.metrics, "seo": work.seo.model_dump() if work.seo else None},
-                "provenance": item.inputs.provenance
-                | {
-                    "stage": item.stage,
-                    "engine": item.engine,
-                    "agent_version": item.agent_version,
-                    "stage_key": item.key,
-                    "cost_usd": work.cost_usd,
-                    "run": run_id,
-                },
-                "created_at": now,
-            }
-        )
-        citations += _citation_rows(version_id, work)
-        messages += _message_rows(article.id, version_id, item, now)
-        findings += _finding_rows(version_id, work, markdown)
-        if article.id not in by_person:
+        row = _version_row(item, article, number, run_id, now)
+        versions.append(row)
+        citations += _citation_rows(row["id"], item.work)
+        messages += _message_rows(article.id, row["id"], item, now)
+        restart = item.inputs.chain.restart
+        if article.status != "archived" and (
+            article.version_id not in by_person or (restart and article.version_id == restart.version_id)
+        ):
             # What a person wrote stays the current version until a person decides otherwise.
-            article.version_id, article.title, article.updated_at = version_id, work.draft.title, now
-            if item.final and work.seo:
-                article.slug = _free_slug(session, article, work.seo.slug)
-                article.status = (
-                    "draft" if any(finding.severity == "block" for finding in work.findings) else "in_review"
-                )
+            article.version_id, article.title, article.updated_at = row["id"], item.work.draft.title, now
+            if item.checked is not None:
+                _finish_article(session, article, item)
         change = {
             "version": number,
             "stage": item.stage,
-            "after": digest,
+            "after": row["content_hash"],
             "stage_key": item.key,
             "run": run_id,
         }
         actor = Actor("stage", item.stage)
         changes[article.project_id].append(Change(actor, "version.created", f"article:{article.id}", change))
     session.execute(insert(Version), versions)
-    for table, rows in ((Citation, citations), (Message, messages), (Finding, findings)):
+    for table, rows in ((Citation, citations), (Message, messages)):
         if rows:
             session.execute(insert(table), rows)
+    _save_findings(session, fresh)
     return changes
+
+
+def _version_row(item: Outcome, article: Article, number: int, run_id: str, now: Any) -> dict[str, Any]:
+    work, restart = item.work, item.inputs.chain.restart
+    markdown = article_markdown(work)
+    if item.previous_key:
+        parent: str | None = version_id_of(article.id, item.previous_key)
+    else:
+        parent = restart.version_id if restart else article.version_id
+    metrics = {**work.metrics, **(item.checked.metrics if item.checked else {})}
+    return {
+        "id": version_id_of(article.id, item.key),
+        "article_id": article.id,
+        "number": number,
+        "parent_id": parent,
+        "author_kind": "stage",
+        "author": item.stage,
+        "stage_key": item.key,
+        "title": work.draft.title,
+        "markdown": markdown,
+        "content_hash": content_hash(markdown),
+        "details": {"metrics": metrics, "seo": work.seo.model_dump() if work.seo else None},
+        "provenance": item.inputs.provenance
+        | {
+            "stage": item.stage,
+            "engine": item.engine,
+            "agent_version": item.agent_version,
+            "stage_key": item.key,
+            "instructions": [one.model_dump() for one in work.asked(item.stage)],
+            "calls": work.calls,
+            "input_tokens": work.input_tokens,
+            "output_tokens": work.output_tokens,
+            "cost_usd": work.cost_usd,
+            "run": run_id,
+        },
+        "created_at": now,
+    }
+
+
+def article_markdown(work: Work) -> str:
+    """The draft as a whole version: title, body, sources."""
+    sources = [passage.source() for passage in work.research if passage.text]
+    return render_article(work.draft.title, work.draft.body, sources)
+
+
+def _finish_article(session: Session, article: Article, item: Outcome) -> None:
+    if item.work.seo:
+        article.slug = _free_slug(session, article, item.work.seo.slug)
+    findings = (*item.work.findings, *(item.checked.findings if item.checked else ()))
+    blocked = any(finding.severity == "block" for finding in findings)
+    article.status = "draft" if blocked else "in_review"
+    article.scheduled_at = None
+
+
+def _save_findings(session: Session, fresh: Sequence[Outcome]) -> None:
+    """What the stages left, and for last stages a run of the checks with what it found."""
+    rows = []
+    for item in fresh:
+        version_id = version_id_of(item.article_id, item.key)
+        markdown = article_markdown(item.work)
+        rows += [finding_row(version_id, None, _placed(finding, markdown)) for finding in item.work.findings]
+    if rows:
+        session.execute(insert(Finding), rows)
+    keep_all(
+        session,
+        [
+            (
+                item.inputs.work.brief.project_id,
+                item.article_id,
+                version_id_of(item.article_id, item.key),
+                item.checked,
+            )
+            for item in fresh
+            if item.checked is not None
+        ],
+        "stage",
+    )
+
+
+def _placed(finding: NewFinding, markdown: str) -> NewFinding:
+    """A stage's finding with the place of its text in this version, if it is (still) there."""
+    start = markdown.find(finding.excerpt) if finding.excerpt else -1
+    place = (start, start + len(finding.excerpt)) if start >= 0 else (None, None)
+    return finding.model_copy(update={"start": place[0], "end": place[1]})
 
 
 def _ensure_articles(session: Session, fresh: Sequence[Outcome], now: Any) -> None:
@@ -430,14 +351,15 @@ def _citation_rows(version_id: str, work: Work) -> list[dict[str, Any]]:
     rows = []
     for number in sorted(cited_numbers(work.draft.body)):
         passage = work.passage(number)
-        if passage is not None:
+        if passage is not None and passage.text:
             rows.append(
                 {
                     "version_id": version_id,
                     "number": number,
-                    "passage_id": passage.passage_id,
-                    "reference_id": passage.reference_id,
-                    "revision_id": passage.revision_id,
+                    "passage_id": passage.passage_id or None,
+                    "reference_id": passage.reference_id or None,
+                    "revision_id": passage.revision_id or None,
+                    "market_fact_id": passage.fact.id if passage.fact else None,
                 }
             )
     return rows
@@ -454,24 +376,32 @@ def _message_rows(article_id: str, version_id: str, item: Outcome, now: Any) -> 
             "data": message.data,
             "created_at": now,
         }
-        for message in item.work.messages[item.messages_before :]
+        for message in item.work.messages[len(item.before.messages) :]
     ]
 
 
-def _finding_rows(version_id: str, work: Work, markdown: str) -> list[dict[str, Any]]:
-    rows = []
-    for finding in work.findings:
-        start = markdown.find(finding.excerpt) if finding.excerpt else -1
-        rows.append(
-            {
-                "version_id": version_id,
-                "rule": finding.rule,
-                "severity": finding.severity,
-                "message": finding.message,
-                "excerpt": finding.excerpt,
-                "start": start if start >= 0 else None,
-                "end": start + len(finding.excerpt) if start >= 0 else None,
-                "evidence": finding.evidence,
-            }
-        )
-    return rows
+def blockers(engine: Engine, version_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The messages of the blocking, not waived findings in force of each version that has any."""
+    newest = select(func.max(VersionCheck.id)).group_by(VersionCheck.version_id)
+    found: dict[str, list[str]] = defaultdict(list)
+    with reading(engine) as session:
+        for some in batched(version_ids, 500):
+            query = (
+                select(Finding.version_id, Finding.message)
+                .join(Version, Version.id == Finding.version_id)
+                .outerjoin(
+                    Waiver,
+                    (Waiver.article_id == Version.article_id) & (Waiver.fingerprint == Finding.fingerprint),
+                )
+                .where(
+                    Finding.version_id.in_(some),
+                    Finding.severity == "block",
+                    Waiver.fingerprint.is_(None),
+                    Finding.check_id.is_(None)
+                    | Finding.check_id.in_(newest.where(VersionCheck.version_id.in_(some))),
+                )
+                .order_by(Finding.id)
+            )
+            for version_id, message in session.execute(query):
+                found[version_id].append(message)
+    return found

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cryptocontent.content.checks.subject import Fact
 from cryptocontent.content.documents import Source
+from cryptocontent.content.findings import NewFinding
 from cryptocontent.content.templates import Outline
-
-Severity = Literal["block", "warn", "info"]
 
 
 class _Frozen(BaseModel):
@@ -27,6 +27,7 @@ class WorkBrief(_Frozen):
     outline: Outline
     keywords: tuple[str, ...] = ()
     variables: dict[str, Any] = Field(default_factory=dict)
+    asset_ids: tuple[str, ...] = ()
     due_date: date | None = None
 
 
@@ -54,6 +55,8 @@ class ResearchPassage(_Frozen):
     scores: tuple[float, ...]
     url: str | None = None
     licence: str | None = None
+    status: Literal["active", "withdrawn", "recalled"] = "active"
+    fact: Fact | None = None  # what `text` says, where it is a market fact
     images: tuple[ResearchImage, ...] = ()
     ordinal: int = 0  # the passage's place in its reference, so that runs of text keep the source's order
 
@@ -79,16 +82,6 @@ class Edit(_Frozen):
     reason: str
 
 
-class WorkFinding(_Frozen):
-    """What a check says: rule, severity, the sentence or word it is about, evidence."""
-
-    rule: str
-    severity: Severity
-    message: str
-    excerpt: str = ""
-    evidence: dict[str, Any] = Field(default_factory=dict)
-
-
 class WorkMessage(_Frozen):
     """An entry that a stage leaves in the article's conversation."""
 
@@ -108,6 +101,14 @@ class SeoPackage(_Frozen):
     json_ld: dict[str, Any]
 
 
+class Instruction(_Frozen):
+    """What a person asks a stage to do."""
+
+    stage: str
+    body: str
+    author: str
+
+
 class Work(_Frozen):
     """Everything a stage may look at, and everything it may change."""
 
@@ -115,10 +116,18 @@ class Work(_Frozen):
     research: tuple[ResearchPassage, ...]
     draft: Draft = Draft(title="", body="")
     seo: SeoPackage | None = None
-    findings: tuple[WorkFinding, ...] = ()
+    findings: tuple[NewFinding, ...] = ()
     messages: tuple[WorkMessage, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
+    instructions: tuple[Instruction, ...] = ()
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: float = 0.0
+
+    def asked(self, stage: str) -> tuple[Instruction, ...]:
+        """What people asked of that stage, oldest first."""
+        return tuple(one for one in self.instructions if one.stage == stage)
 
     def passage(self, number: int) -> ResearchPassage | None:
         """The research passage with that number, if there is one."""

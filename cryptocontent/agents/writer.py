@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptocontent.agents.arrange import Gate, Plan, arrange
 from cryptocontent.agents.prose import LEVELS
 from cryptocontent.agents.ranking import Ranking, Run, Topic, runs, subject_words, unmentioned
-from cryptocontent.agents.work import Draft, StageFailed, Work, WorkFinding, WorkMessage
+from cryptocontent.agents.work import Draft, StageFailed, Work, WorkMessage
 from cryptocontent.content.documents import (
     Block,
     Figure,
@@ -17,6 +17,7 @@ from cryptocontent.content.documents import (
     parse,
     render,
 )
+from cryptocontent.content.findings import NewFinding
 from cryptocontent.content.templates import Outline
 from cryptocontent.content.text import word_count
 
@@ -72,8 +73,8 @@ def compose(work: Work) -> Work:
     return work.model_copy(update={"draft": draft, "messages": messages, "findings": findings})
 
 
-def _unmentioned_finding(word: str) -> WorkFinding:
-    return WorkFinding(
+def _unmentioned_finding(word: str) -> NewFinding:
+    return NewFinding(
         rule="topic.not_in_references",
         severity="warn",
         message=f"The title names “{word}”, which no passage of the research mentions.",

@@ -2,7 +2,9 @@
 
 import warnings
 
-from dagster_shared.utils.warnings import BetaWarning
+from dagster_shared.utils.warnings import BetaWarning, PreviewWarning
 
-# `backfill_policy` is "beta" in Dagster's words; the pin in pyproject.toml is the answer to that.
+# `backfill_policy` is "beta" and partitions of checks are a "preview" in Dagster's words; the pin in
+# pyproject.toml is the answer to that.
 warnings.filterwarnings("ignore", category=BetaWarning)
+warnings.filterwarnings("ignore", category=PreviewWarning)

@@ -31,9 +31,11 @@ from sqlalchemy import select
 
 from cryptocontent.agents.pipeline import PIPELINE, blocking_findings
 from cryptocontent.assets import partitions
+from cryptocontent.assets.checks.articles import evaluations
 from cryptocontent.assets.knowledge import passages
 from cryptocontent.content.articles import list_articles
-from cryptocontent.content.generations import set_outcomes
+from cryptocontent.content.generations import give_back, held_back, set_outcomes
+from cryptocontent.content.quality import MEASURES
 from cryptocontent.knowledge.research import Frozen, freeze
 from cryptocontent.knowledge.search import search_index
 from cryptocontent.resources.platform import PipelineResource, PlatformResource
@@ -43,6 +45,7 @@ from cryptocontent.storage.models import Article, Version
 
 ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
 GENERATION_TAG = "cryptocontent/generation"
+BATCH_TAG = "cryptocontent/batch"
 _BRIEF_IDS = {"brief_ids": Field([str], default_value=[], description="for runs that are not partitioned")}
 
 
@@ -77,8 +80,23 @@ def research(context: AssetExecutionContext, platform: PlatformResource) -> None
     context.add_output_metadata(_research_metadata(list(frozen.values())))
 
 
-def _brief_ids(context: OpExecutionContext) -> Sequence[str]:
-    return context.op_config["brief_ids"] or context.partition_keys
+def _brief_ids(context: OpExecutionContext, platform: PlatformResource) -> Sequence[str]:
+    """The run's briefs with which it may go on. Asked before each stage: those of a generation that was
+    paused since are given back, those of a cancelled one left alone."""
+    brief_ids: Sequence[str] = context.op_config["brief_ids"] or context.partition_keys
+    generation = context.run.tags.get(GENERATION_TAG)
+    if generation is None:
+        return brief_ids
+    tag = context.run.tags.get(BATCH_TAG, "")
+    batch = int(tag) if tag.isdigit() else None
+    with reading(platform.engine) as session:
+        held = held_back(session, generation, brief_ids, batch)
+    if held:
+        with writing(platform.engine) as session:
+            give_back(session, generation, held, batch)
+        why = ", ".join(sorted(set(held.values())))
+        context.log.warning(f"the generation does not go on with {len(held)} briefs: {why}")
+    return [brief for brief in brief_ids if brief not in held]
 
 
 def _first_op(stage: str) -> OpDefinition:
@@ -93,7 +111,7 @@ def _first_op(stage: str) -> OpDefinition:
     async def run_first(
         context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
     ) -> None:
-        brief_ids = _brief_ids(context)
+        brief_ids = _brief_ids(context, platform)
         for brief, item in _freeze(context, platform, brief_ids).items():
             if item.changed:
                 metadata = _research_metadata([item])
@@ -112,8 +130,11 @@ def _stage_op(stage: str) -> OpDefinition:
         pool="agents",
         config_schema=_BRIEF_IDS,
     )
-    async def run_stage(context: OpExecutionContext, pipeline: PipelineResource) -> None:
-        _log(context, stage, await pipeline.open(context.run_id).advance(_brief_ids(context), stage))
+    async def run_stage(
+        context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
+    ) -> None:
+        brief_ids = _brief_ids(context, platform)
+        _log(context, stage, await pipeline.open(context.run_id).advance(brief_ids, stage))
 
     return run_stage
 
@@ -138,7 +159,7 @@ def _last_op(stage: str) -> OpDefinition:
     async def run_last(
         context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
     ) -> Any:
-        brief_ids = _brief_ids(context)
+        brief_ids = _brief_ids(context, platform)
         outcome = await pipeline.open(context.run_id).advance(brief_ids, stage)
         done = [brief for brief, reason in outcome.items() if not reason]
         outcome |= {
@@ -152,6 +173,8 @@ def _last_op(stage: str) -> OpDefinition:
         good = [brief for brief, reason in outcome.items() if not reason]
         for event in materializations(platform, good):
             yield event
+        for evaluation in evaluations(platform, done):
+            yield evaluation
         bad = {brief: reason for brief, reason in outcome.items() if reason}
         if bad:
             raise Failure(
@@ -185,6 +208,8 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
                 "citations": row["citations"],
                 "readability (FRE)": row["readability"],
                 "findings": row["findings"],
+                "blocking findings": row["blocking"],
+                **{MEASURES[name]: value for name, value in row["quality"].items() if name != "words"},
                 "cost (USD)": row["cost_usd"],
                 "version": row["version"],
                 "article": f"{row['project']}/{row['slug']}",

@@ -5,19 +5,35 @@ from typing import Any
 from dagster import AssetSelection, Field, config_mapping, define_asset_job, graph, in_process_executor
 
 from cryptocontent.assets.articles import STAGE_OPS, articles, research
+from cryptocontent.assets.checks.articles import article_checks
+from cryptocontent.assets.checks.knowledge import knowledge_checks
 from cryptocontent.assets.knowledge import passages, references
 from cryptocontent.assets.publications import exports
 
 import_references = define_asset_job(
     "import_references",
-    AssetSelection.assets(references, passages),
+    # Without its checks, which take longer than the import of a few documents: they follow by a sensor.
+    AssetSelection.assets(references, passages).without_checks(),
     description="Import a project's folders again and bring its search index in step.",
 )
 generate_articles = define_asset_job(
     "generate_articles",
-    AssetSelection.assets(research, articles),
+    # The last op of `articles` reports the checks itself.
+    AssetSelection.assets(research, articles).without_checks(),
     executor_def=in_process_executor,
     description="Take briefs through the five agents. A range of partitions is one run.",
+)
+check_knowledge = define_asset_job(
+    "check_knowledge",
+    AssetSelection.checks(knowledge_checks),
+    executor_def=in_process_executor,
+    description="Hold a project's references and passages, as tables, against their suites.",
+)
+check_articles = define_asset_job(
+    "check_articles",
+    AssetSelection.checks(article_checks),
+    executor_def=in_process_executor,
+    description="Check articles again, against the prices, links, rules and sources of now.",
 )
 export_articles = define_asset_job(
     "export_articles",

@@ -4,7 +4,23 @@ from typing import Annotated
 
 import typer
 
-from cryptocontent.cli import articles, briefs, generate, knowledge, operations, projects, templates
+from cryptocontent.cli import (
+    articles,
+    audit,
+    briefs,
+    discussion,
+    evidence,
+    generate,
+    knowledge,
+    market,
+    members,
+    operations,
+    projects,
+    references,
+    review,
+    rules,
+    templates,
+)
 from cryptocontent.cli.session import command, current
 
 app = typer.Typer(
@@ -16,14 +32,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(projects.app, name="project")
+app.add_typer(members.app, name="member")
+app.add_typer(rules.app, name="rules")
 app.command("ingest")(knowledge.ingest)
 app.command("search")(knowledge.search)
+app.add_typer(references.app, name="reference")
+app.add_typer(market.app, name="market")
 app.add_typer(templates.app, name="template")
 app.add_typer(briefs.app, name="brief")
 app.command("generate")(generate.generate)
+articles.app.add_typer(review.app)
+articles.app.add_typer(discussion.app)
+articles.app.add_typer(evidence.app)
 app.add_typer(articles.app, name="article")
 app.add_typer(operations.evaluation, name="eval")
-app.add_typer(operations.audit, name="audit")
+app.add_typer(audit.app, name="audit")
 app.command("doctor")(operations.doctor)
 app.command("demo")(generate.demo)
 

@@ -1,13 +1,17 @@
 """`cryptocontent article`: what was written."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_json, print_rows
 
+if TYPE_CHECKING:
+    from cryptocontent.content.checking import Standing
+
 app = typer.Typer(help="Articles and their versions.", no_args_is_help=True, rich_markup_mode=None)
+_COLOURS = {"block": "red", "warn": "yellow", "info": "blue"}
 ArticleArgument = Annotated[
     str, typer.Argument(metavar="ARTICLE", help="Slug, project/slug, id or brief id.")
 ]
@@ -30,6 +34,37 @@ def print_articles(rows: list[dict[str, Any]], *, as_json: bool, empty: str, bel
         "status": "Status",
     }
     print_rows(rows, columns, as_json=as_json, empty=empty)
+
+
+def finding_values(one: "Standing") -> dict[str, Any]:
+    """A finding as plain values."""
+    finding = one.finding
+    return {
+        "id": finding.id,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "message": finding.message,
+        "excerpt": finding.excerpt,
+        "start": finding.start,
+        "end": finding.end,
+        "evidence": finding.evidence,
+        "blocks": one.blocks,
+        "waived_by": one.waiver.author if one.waiver else None,
+        "waived_because": one.waiver.reason if one.waiver else None,
+    }
+
+
+def print_finding(one: "Standing") -> None:
+    """A finding for people: number, gravity, rule, message, the text and who let it stand."""
+    finding = one.finding
+    typer.secho(f"{finding.id:>6} {finding.severity:5} ", fg=_COLOURS[finding.severity], nl=False)
+    typer.secho(finding.rule, bold=True, nl=False)
+    typer.echo(f"  {finding.message}")
+    if finding.excerpt:
+        place = f" (at {finding.start})" if finding.start is not None else ""
+        typer.secho(f"       “{finding.excerpt[:160]}”{place}", dim=True)
+    if one.waiver:
+        typer.secho(f"       waived by {one.waiver.author}: {one.waiver.reason}", dim=True)
 
 
 @app.command("list")
@@ -55,10 +90,14 @@ def show(
         bool, typer.Option("--conversation", help="What the agents said and changed.")
     ] = False,
     sources: Annotated[bool, typer.Option("--sources", help="The cited passages, whole.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The text alone, to be edited and saved by `article edit`.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show an article: its text, versions and findings."""
     from cryptocontent.content import articles
+    from cryptocontent.content.checking import standing_findings
     from cryptocontent.storage import reading
 
     with reading(current.engine) as session:
@@ -66,7 +105,7 @@ def show(
         shown = articles.find_version(session, found, version)
         versions = articles.versions_of(session, found.id)
         citations = articles.citations_of(session, shown.id)
-        findings = articles.findings_of(session, shown.id)
+        findings = standing_findings(session, found.id, shown.id)
         messages = articles.conversation(session, found.id)
     if as_json:
         print_json(
@@ -77,10 +116,13 @@ def show(
                     {"number": item.number, "author": item.author, "id": item.id} for item in versions
                 ],
                 "citations": citations,
-                "findings": [_values(item) for item in findings],
+                "findings": [finding_values(item) for item in findings],
                 "conversation": [_values(item) for item in messages],
             }
         )
+        return
+    if markdown:
+        typer.echo(shown.markdown, nl=False)
         return
     console = current.console
     console.print(
@@ -104,8 +146,7 @@ def show(
             console.print()
     console.print("[bold]Versions[/] " + ", ".join(f"{item.number} {item.author}" for item in versions))
     for finding in findings:
-        console.print(f"[bold]{finding.severity}[/] ", end="")
-        console.print(f"{finding.rule}: {finding.message}", markup=False, emoji=False, soft_wrap=True)
+        print_finding(finding)
 
 
 def _values(row: object) -> dict[str, object]:

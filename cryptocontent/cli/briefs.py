@@ -1,58 +1,143 @@
 """`cryptocontent brief`: what is to be written."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_json, print_rows
+from cryptocontent.cli.session import (
+    JsonOption,
+    ProjectOption,
+    command,
+    count_of,
+    current,
+    print_json,
+    print_rows,
+)
+
+if TYPE_CHECKING:
+    from cryptocontent.content.briefs import ImportReport
 
 app = typer.Typer(help="Briefs: one article to write, each.", no_args_is_help=True, rich_markup_mode=None)
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Take the good rows even if others are bad (exit code 1 then).")
+]
 
 
 @app.command("import")
 @command
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8 CSV; see `brief header`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV (UTF-8) or XLSX; see `brief header`.")],
     project: ProjectOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, write nothing.")] = False,
+    dry_run: DryRun = False,
+    partial: Partial = False,
     as_json: JsonOption = False,
 ) -> None:
     """Import briefs: all rows or, if one is bad, none. The same file again makes nothing twice."""
-    from dataclasses import asdict
-
+    from cryptocontent.content.brief_files import MAX_BYTES
     from cryptocontent.content.briefs import import_briefs
     from cryptocontent.storage import writing
 
-    data = file.read_bytes()
+    with file.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
     name = current.project(project)
     with writing(current.engine) as session:
-        report = import_briefs(session, name, data, current.actor, dry_run=dry_run)
+        report = import_briefs(session, name, data, current.actor, dry_run=dry_run, partial=partial)
+    _print_report(report, f"{file}: ", dry_run, as_json)
+
+
+@app.command("matrix")
+@command
+def matrix(
+    template: Annotated[str, typer.Argument(help="The template's name.")],
+    var: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE,…|@FILE", help="A variable's values, or a file with one per line."),
+    ],
+    keywords: Annotated[str, typer.Option(help="Keywords of every brief, separated by ;")] = "",
+    due_date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="When every brief is due.")] = "",
+    priority: Annotated[str, typer.Option(help="low, normal or high.")] = "normal",
+    project: ProjectOption = None,
+    dry_run: DryRun = False,
+    partial: Partial = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a brief for every combination of values. The same matrix again makes nothing twice."""
+    from cryptocontent.content.matrix import import_matrix, named_values
+    from cryptocontent.storage import writing
+
+    values = named_values(var)
+    name = current.project(project)
+    common = {"keywords": keywords, "due_date": due_date, "priority": priority}
+    with writing(current.engine) as session:
+        report = import_matrix(
+            session, name, template, values, current.actor, common=common, dry_run=dry_run, partial=partial
+        )
+    _print_report(report, "", dry_run, as_json)
+
+
+def _print_report(report: "ImportReport", place: str, dry_run: bool, as_json: bool) -> None:
+    """What was done and what was wrong; exit code 1 if anything was."""
+    from dataclasses import asdict
+
     if as_json:
         print_json(asdict(report))
     else:
         for problem in report.problems:
-            typer.secho(f"{file}: {problem}", err=True, fg="red")
+            typer.secho(f"{place}{problem}", err=True, fg="red")
         counts = (
             f"{len(report.created)} new, {len(report.updated)} changed, {len(report.unchanged)} unchanged"
         )
-        if report.problems:
-            typer.echo(f"nothing was imported: {len(report.problems)} problems")
-        else:
+        wrong = count_of(len(report.problems), "problem")
+        if not report.problems:
             typer.echo(f"{'would be ' if dry_run else ''}{counts}")
+        elif report.created or report.updated or report.unchanged:
+            typer.echo(f"{'would be ' if dry_run else ''}{counts}; the rest was left out: {wrong}")
+        else:
+            typer.echo(f"nothing {'would be' if dry_run else 'was'} imported: {wrong}")
     if report.problems:
         raise typer.Exit(1)
 
 
 @app.command("header")
 @command
-def header(project: ProjectOption = None) -> None:
-    """Print the header line of the project's import file."""
-    from cryptocontent.content.briefs import csv_header
+def header(
+    file_format: Annotated[str, typer.Option("--format", help="csv or xlsx.")] = "csv",
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file; its ending names the format.")
+    ] = None,
+    project: ProjectOption = None,
+) -> None:
+    """Print the header of the project's import file, or write a workbook to fill in."""
+    from cryptocontent.content.brief_sheets import csv_header, xlsx_header
+    from cryptocontent.errors import Refused
     from cryptocontent.storage import reading
+    from cryptocontent.storage.atomic import write_whole
 
+    if to is not None and to.suffix.lower() == ".xlsx":
+        file_format = "xlsx"
+    if file_format not in ("csv", "xlsx"):
+        raise Refused(f"--format {file_format!r}: allowed: csv, xlsx")
+    if file_format == "xlsx" and to is None and sys.stdout.isatty():
+        raise Refused("an XLSX file can't be shown here: name one with --to FILE.xlsx")
+    name = current.project(project)
     with reading(current.engine) as session:
-        typer.echo(csv_header(session, current.project(project)))
+        if file_format == "xlsx":
+            data = xlsx_header(session, name)
+        else:
+            data = f"{csv_header(session, name)}\n".encode()
+    if to is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    if to.exists():
+        raise Refused(f"{to} is there already: it may hold briefs; name another file")
+    write_whole(to, data, mode=0o644)
+    typer.echo(f"{to}: {count_of(len(data), 'byte')}")
 
 
 @app.command("list")

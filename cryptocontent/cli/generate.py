@@ -183,14 +183,14 @@ def demo() -> None:
     """Run the main job on the sample project: import, embed, write through Dagster, export."""
     from cryptocontent.content.briefs import import_briefs
     from cryptocontent.content.generations import brief_ids, failures
-    from cryptocontent.content.templates import read_template, save_template
+    from cryptocontent.content.templates import save_templates
     from cryptocontent.storage import reading, writing
 
     began = time.monotonic()
     with writing(current.engine) as session:
         _ensure_sample(session)
-        for path in sorted((_SAMPLE / "templates").glob("*.yaml")):
-            save_template(session, SAMPLE_PROJECT, read_template(path), current.actor)
+        files = sorted((_SAMPLE / "templates").glob("*.yaml"))
+        save_templates(session, SAMPLE_PROJECT, files, current.actor)
         report = import_briefs(session, SAMPLE_PROJECT, (_SAMPLE / "briefs.csv").read_bytes(), current.actor)
         if report.problems:
             fail("; ".join(map(str, report.problems)))

@@ -40,6 +40,8 @@ def ingest(
     else:
         for path, reason in report.warnings:
             typer.secho(f"{path}: {reason}", err=True, fg="yellow")
+        for external_id in report.recalled:
+            typer.secho(f"{external_id}: recalled, so not imported (`reference list`)", err=True, fg="yellow")
         for path, reason in report.problems:
             typer.secho(f"{path}: {reason}", err=True, fg="red")
         typer.echo(

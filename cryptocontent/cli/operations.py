@@ -1,4 +1,4 @@
-"""`cryptocontent eval`, `audit` and `doctor`: is it good, is it true, is it well."""
+"""`cryptocontent eval` and `doctor`: is it good, is it well."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_json, print_rows
+from cryptocontent.cli.session import JsonOption, ProjectOption, command, current, print_rows
 
 evaluation = typer.Typer(
     help="Measure the platform on data of your own.", no_args_is_help=True, rich_markup_mode=None
 )
-audit = typer.Typer(help="The hash-chained audit trail.", no_args_is_help=True, rich_markup_mode=None)
 # `user:PASSWORD@` of a URL; a password may itself contain an `@`.
 _PASSWORD = re.compile(r"://[^/:@]*:([^/]+)@")
 
@@ -19,11 +18,6 @@ _PASSWORD = re.compile(r"://[^/:@]*:([^/]+)@")
 @evaluation.callback()
 def _evaluation() -> None:
     """Keeps `retrieval` a subcommand while it is the only one."""
-
-
-@audit.callback()
-def _audit() -> None:
-    """Keeps `verify` a subcommand while it is the only one."""
 
 
 @evaluation.command("retrieval")
@@ -65,32 +59,6 @@ def retrieval(
         )
     columns = {"ranking": "Ranking", "mrr10": "MRR@10", "recall10": "Recall@10", "ndcg10": "nDCG@10"}
     print_rows(rows, columns | {"queries": "Queries"}, as_json=as_json, empty="no queries")
-
-
-@audit.command("verify")
-@command
-def verify(project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Prove each project's chain, or name its first broken entry (exit code 1)."""
-    from dataclasses import asdict
-
-    from cryptocontent.audit import verify as verify_chain
-    from cryptocontent.content.projects import get_project, list_projects
-    from cryptocontent.storage import reading
-
-    with reading(current.engine) as session:
-        names = (
-            [get_project(session, project).id] if project else [row["id"] for row in list_projects(session)]
-        )
-        verdicts = [verify_chain(session, name) for name in names]
-    if as_json:
-        print_json([asdict(verdict) for verdict in verdicts])
-    for verdict in verdicts if not as_json else ():
-        if verdict.broken_at is None:
-            typer.echo(f"project {verdict.project_id}: {verdict.entries} entries, the chain holds")
-        else:
-            typer.secho(f"project {verdict.project_id}: {verdict.problem}", err=True, fg="red")
-    if any(verdict.broken_at is not None for verdict in verdicts):
-        raise typer.Exit(1)
 
 
 @command

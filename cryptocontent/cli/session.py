@@ -3,9 +3,10 @@
 import getpass
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from cryptocontent.audit import Actor
+    from cryptocontent.identity import Person
     from cryptocontent.settings import Settings
     from cryptocontent.storage import ObjectStore
 
@@ -28,6 +30,7 @@ ProjectOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 SAMPLE_PROJECT = "sample"
 DEFAULT_PROJECT = "default"
+USER_VARIABLE = "CRYPTOCONTENT_USER"
 
 
 class Session:
@@ -65,6 +68,18 @@ class Session:
         from cryptocontent.audit import Actor
 
         return Actor("cli", getpass.getuser())
+
+    def person(self, project: str) -> "Person":
+        """Who acts in the project, and in which role. `CRYPTOCONTENT_USER`, if set, names a member, who
+        may do what their role allows; `NotAllowed` for a stranger. Else the operating system's user, as an
+        admin: who can open the database can change it anyway, so a role would hide that, not prevent it."""
+        from cryptocontent.identity import Person, find_person
+        from cryptocontent.storage import reading
+
+        if name := os.environ.get(USER_VARIABLE, ""):
+            with reading(self.engine) as session:
+                return find_person(session, project, name)
+        return Person(getpass.getuser(), "admin")
 
     @cached_property
     def console(self) -> "Console":
@@ -113,12 +128,19 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns errors that a person can mend into a line and exit code 1; others keep their traceback."""
+    """Turns errors that a person can mend into a line and exit code 1; others keep their traceback. What
+    the command records in the audit trail bears `cli:HOST` and one request id."""
 
     @wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        # Not imported for `--help`: it brings SQLAlchemy, which a command needs for the database anyway.
+        from cryptocontent.audit import current_request, requested
+
+        # A command that calls another one stays one request.
+        asked = nullcontext() if current_request() else requested(f"cli:{socket.gethostname()}")
         try:
-            return function(*args, **kwargs)
+            with asked:
+                return function(*args, **kwargs)
         except Exception as error:
             if not _explains_itself(error):
                 raise

@@ -4,19 +4,24 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
+from cryptocontent.content.quality import MEASURES
+from cryptocontent.content.sources import fact_statement
 from cryptocontent.errors import NotFound
 from cryptocontent.storage.models import (
     Article,
     Brief,
     Citation,
     Finding,
+    MarketFact,
     Message,
     Passage,
     Reference,
     Version,
+    VersionCheck,
+    Waiver,
 )
 
 
@@ -24,34 +29,62 @@ def list_articles(
     session: Session, project_id: str | None = None, brief_ids: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """One row per article with the numbers of its current version, newest first."""
-    findings = select(func.count()).where(Finding.version_id == Version.id).scalar_subquery()
+    each = aliased(VersionCheck)
+    newest = select(func.max(each.id)).where(each.version_id == Version.id).correlate(Version)
+    in_force = (Finding.version_id == Version.id) & (
+        Finding.check_id.is_(None) | (Finding.check_id == VersionCheck.id)
+    )
+    findings = select(func.count()).where(in_force).correlate(Version, VersionCheck).scalar_subquery()
+    waived = (
+        exists()
+        .where(Waiver.article_id == Version.article_id, Waiver.fingerprint == Finding.fingerprint)
+        .correlate(Version, Finding)
+    )
+    blocking = (
+        select(func.count())
+        .where(in_force, Finding.severity == "block", ~waived)
+        .correlate(Version, VersionCheck)
+        .scalar_subquery()
+    )
     query = (
-        select(Article, Version.number, Version.details, Version.provenance, findings)
+        select(Article, Version.number, Version.details, Version.provenance, VersionCheck, findings, blocking)
         .join(Version, Version.id == Article.version_id)
+        .outerjoin(VersionCheck, VersionCheck.id == newest.scalar_subquery())
         .order_by(Article.updated_at.desc(), Article.id)
     )
     if project_id:
         query = query.where(Article.project_id == project_id)
     if brief_ids:
         query = query.where(Article.brief_id.in_(brief_ids))
-    return [
-        {
-            "id": article.id,
-            "project": article.project_id,
-            "slug": article.slug,
-            "title": article.title,
-            "status": article.status,
-            "version": number,
-            "words": int(details.get("metrics", {}).get("words", 0)),
-            "citations": int(details.get("metrics", {}).get("citations", 0)),
-            "readability": round(details.get("metrics", {}).get("flesch_reading_ease", 0.0), 1),
-            "findings": count or 0,
-            "cost_usd": provenance.get("cost_usd", 0.0),
-            "brief": article.brief_id,
-            "updated_at": article.updated_at.isoformat(timespec="seconds"),
-        }
-        for article, number, details, provenance, count in session.execute(query)
-    ]
+    rows = []
+    for article, number, details, provenance, check, found, blocked in session.execute(query):
+        metrics = details.get("metrics", {}) | (check.metrics if check else {})
+        rows.append(
+            {
+                "id": article.id,
+                "project": article.project_id,
+                "slug": article.slug,
+                "title": article.title,
+                "status": article.status,
+                "version": number,
+                "words": int(metrics.get("words", 0)),
+                "citations": int(metrics.get("citations", 0)),
+                "readability": round(metrics.get("flesch_reading_ease", 0.0), 1),
+                "findings": found or 0,
+                "blocking": blocked or 0,
+                "quality": {name: metrics[name] for name in MEASURES if name in metrics},
+                "cost_usd": provenance.get("cost_usd", 0.0),
+                "brief": article.brief_id,
+                "updated_at": article.updated_at.isoformat(timespec="seconds"),
+                "published_at": article.published_at.isoformat(timespec="seconds")
+                if article.published_at
+                else None,
+                "scheduled_at": article.scheduled_at.isoformat(timespec="minutes")
+                if article.scheduled_at
+                else None,
+            }
+        )
+    return rows
 
 
 def find_article(session: Session, name: str) -> Article:
@@ -126,15 +159,14 @@ def _lines(markdown: str) -> list[str]:
 
 
 def citations_of(session: Session, version_id: str) -> list[dict[str, Any]]:
-    """The passages that a version cites, with their text and where it comes from."""
+    """The passages and market facts that a version cites, with their text and where they come from."""
     rows = session.execute(
         select(Citation, Passage, Reference)
         .join(Passage, Passage.id == Citation.passage_id)
         .join(Reference, Reference.id == Citation.reference_id)
         .where(Citation.version_id == version_id)
-        .order_by(Citation.number)
     )
-    return [
+    found = [
         {
             "number": citation.number,
             "passage": passage.id,
@@ -145,21 +177,33 @@ def citations_of(session: Session, version_id: str) -> list[dict[str, Any]]:
             "url": reference.url,
             "licence": reference.licence,
             "external_id": reference.external_id,
-            "withdrawn": reference.status == "withdrawn",
+            "withdrawn": reference.status != "active",
             "text": passage.text,
         }
         for citation, passage, reference in rows
     ]
+    facts = session.execute(
+        select(Citation.number, MarketFact)
+        .join(MarketFact, MarketFact.id == Citation.market_fact_id)
+        .where(Citation.version_id == version_id)
+    )
+    found += [
+        {
+            "number": number,
+            "market_fact": fact.id,
+            "title": f"{fact.source}: {fact.asset_id}",
+            "external_id": fact.asset_id,
+            "withdrawn": False,
+            "text": fact_statement(fact, fact.asset_id),
+        }
+        for number, fact in facts
+    ]
+    return sorted(found, key=lambda one: one["number"])
 
 
 def conversation(session: Session, article_id: str) -> list[Message]:
     """The article's messages, oldest first."""
     return list(session.scalars(select(Message).filter_by(article_id=article_id).order_by(Message.id)))
-
-
-def findings_of(session: Session, version_id: str) -> list[Finding]:
-    """What the checks said of a version."""
-    return list(session.scalars(select(Finding).filter_by(version_id=version_id).order_by(Finding.id)))
 
 
 def find_brief(session: Session, name: str, project_id: str | None = None) -> Brief:

@@ -1,13 +1,12 @@
-"""Briefs: what is to be written. Imported from CSV all or nothing, never twice.
+"""Briefs: what is to be written. Imported from CSV or XLSX, all or nothing unless asked otherwise, never
+twice.
 
 A brief's identity is its template, title and variables; its id is readable, follows from that
 identity, and is its Dagster partition key. Importing a changed row (keywords, due date, priority, a
 newer template version) updates the brief it names.
 """
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,32 +14,45 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from cryptocontent.audit import Actor, Change, record_all
-from cryptocontent.content.templates import TemplateError, TemplateSpec, check_variables, outline
+from cryptocontent.audit import Actor, Change, lock, record_all
+from cryptocontent.content.brief_files import Row, RowProblem, Table, read_table, shown
+from cryptocontent.content.templates import (
+    Known,
+    TemplateError,
+    TemplateSpec,
+    current_templates,
+    known_in,
+    outline,
+)
+from cryptocontent.content.templates.spec import FIXED_COLUMNS, MAX_TITLE
+from cryptocontent.content.templates.values import hint, plain_text, read_date
+from cryptocontent.content.templates.variables import read_variables
 from cryptocontent.content.text import content_hash, slugify
 from cryptocontent.storage.models import Brief, Template, TemplateVersion
 from cryptocontent.storage.types import utc_now
 
 PRIORITIES = ("low", "normal", "high")
-_FIXED_COLUMNS = ("template", "title", "keywords", "due_date", "priority")
+MAX_KEYWORDS = 50
+"""Keywords that a brief may have."""
+MAX_KEYWORD = 100
+"""Characters that a keyword may have."""
 
-
-@dataclass(frozen=True, slots=True)
-class RowProblem:
-    """Why a row was refused. `line` counts from 1 and includes the header."""
-
-    line: int
-    column: str
-    value: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.column}={self.value!r}: {self.reason}"
+__all__ = [
+    "PRIORITIES",
+    "ImportReport",
+    "NewBrief",
+    "RowChecker",
+    "RowProblem",
+    "current_templates",
+    "import_briefs",
+    "make_brief",
+    "save_briefs",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class NewBrief:
-    """A checked row, ready to be stored."""
+    """A checked row, ready to be stored. `identity` is the hash of template, title and variables."""
 
     id: str
     title: str
@@ -51,6 +63,7 @@ class NewBrief:
     due_date: date | None
     priority: str
     content_hash: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,78 +76,112 @@ class ImportReport:
     problems: tuple[RowProblem, ...] = ()
 
 
-def current_templates(session: Session, project_id: str) -> dict[str, tuple[TemplateVersion, TemplateSpec]]:
-    """The newest version of each of the project's templates, by name."""
-    rows = session.execute(
-        select(Template.name, TemplateVersion)
-        .join(TemplateVersion, TemplateVersion.id == Template.version_id)
-        .where(Template.project_id == project_id)
-    )
-    return {name: (version, TemplateSpec.model_validate(version.spec)) for name, version in rows}
+class RowChecker:
+    """Checks rows of cells against the project's templates, and makes briefs of the good ones. Templates,
+    rules and tags are read once, when it is made."""
 
+    def __init__(self, session: Session, project_id: str) -> None:
+        self.project_id = project_id
+        self.templates = current_templates(session, project_id)
+        specs = [spec for _, spec in self.templates.values()]
+        self.known: Known = known_in(session, project_id, specs)
 
-def _read_rows(data: bytes) -> tuple[list[str], list[tuple[int, dict[str | None, Any]]]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TemplateError(f"the file is not UTF-8 text (byte {error.start})") from None
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    rows: list[tuple[int, dict[str | None, Any]]] = []
-    try:
-        header = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = header
-        for row in reader:
-            rows.append((reader.line_num, dict(row)))
-    except csv.Error as error:
-        raise TemplateError(f"line {reader.line_num}: {error}") from None
-    return header, rows
+    @property
+    def columns(self) -> list[str]:
+        """Every column that a file may have, in order."""
+        variables = (name for _, spec in self.templates.values() for name in spec.variables)
+        return list(dict.fromkeys((*FIXED_COLUMNS, *variables)))
 
+    def template(self, name: str) -> tuple[TemplateVersion, TemplateSpec]:
+        """The newest version of a template; `ValueError` naming the project's templates."""
+        if name not in self.templates:
+            there = ", ".join(sorted(self.templates)) or "none"
+            meant = hint(name, self.templates) if name else ""
+            raise ValueError(f"no such template; there are: {there}{meant}")
+        return self.templates[name]
 
-def _check_row(
-    line: int,
-    row: Mapping[str | None, Any],
-    project_id: str,
-    templates: Mapping[str, tuple[TemplateVersion, TemplateSpec]],
-) -> tuple[NewBrief | None, list[RowProblem]]:
-    problems: list[RowProblem] = []
+    def check(self, row: Row) -> tuple[NewBrief | None, list[RowProblem]]:
+        """The row's brief, or everything that is wrong with the row."""
+        problems: list[RowProblem] = []
+        cells = row.cells
 
-    def refuse(column: str, value: Any, reason: str) -> None:
-        problems.append(RowProblem(line, column, str(value or ""), reason))
+        def read(column: str, how: Any, empty: Any) -> Any:
+            if (value := cells.get(column)) in (None, ""):
+                return empty
+            try:
+                return how(value)
+            except ValueError as error:
+                problems.append(RowProblem(row.line, column, shown(value), str(error)))
+                return empty
 
-    if row.get(None):
-        refuse("(beyond the header)", row[None], "the row has more cells than the header")
-        return None, problems
-    cells = {str(name): (value or "").strip() for name, value in row.items()}
-    template_name = cells.get("template", "")
-    if template_name not in templates:
-        refuse(
-            "template",
-            template_name,
-            f"no such template; there are: {', '.join(sorted(templates)) or 'none'}",
-        )
-        return None, problems
-    version, spec = templates[template_name]
-    priority = cells.get("priority") or "normal"
-    if priority not in PRIORITIES:
-        refuse("priority", priority, f"allowed: {', '.join(PRIORITIES)}")
-    due: date | None = None
-    if cells.get("due_date"):
+        priority = read("priority", _priority, "normal")
+        due = read("due_date", read_date, None)
+        keywords = read("keywords", _keywords, [])
+        own_title = read("title", _title, "")
         try:
-            due = date.fromisoformat(cells["due_date"])
-        except ValueError:
-            refuse("due_date", cells["due_date"], "not a date such as 2026-01-31")
-    given = {name: value for name, value in cells.items() if name not in _FIXED_COLUMNS and value}
-    try:
-        variables = check_variables(spec, given)
-        title = outline(spec, variables, cells.get("title", "")).title
-    except TemplateError as error:
-        name = next((name for name in (*spec.variables, *given) if f"{name!r}" in str(error)), "title")
-        refuse(name, given.get(name, ""), str(error))
-        return None, problems
-    if problems:
-        return None, problems
-    keywords = [word.strip() for word in cells.get("keywords", "").split(";") if word.strip()]
-    return make_brief(project_id, version, spec, title, variables, keywords, due, priority), []
+            version, spec = self.template(plain_text(cells.get("template", "")))
+        except ValueError as error:
+            problems.append(RowProblem(row.line, "template", shown(cells.get("template", "")), str(error)))
+            return None, problems
+        given = {name: value for name, value in cells.items() if name not in FIXED_COLUMNS}
+        variables, wrong = read_variables(spec.variables, given, self.known)
+        for name, value, reason in wrong:
+            if name not in spec.variables:
+                reason = f"template {spec.name!r} has no such variable; {reason}"
+            problems.append(RowProblem(row.line, name, shown(value), reason))
+        if problems:
+            return None, problems
+        try:
+            title = _title(outline(spec, variables, own_title).title)
+        except ValueError as error:
+            return None, [RowProblem(row.line, "title", own_title, str(error))]
+        return make_brief(self.project_id, version, spec, title, variables, keywords, due, priority), []
+
+    def check_all(
+        self, rows: Sequence[Row], unread: Container[int] = ()
+    ) -> tuple[list[NewBrief], list[RowProblem]]:
+        """The briefs of the good rows, and everything that is wrong with the others. A row that says the
+        same as one before is a bad one. `unread`: lines with a cell that could not be read: bad in any
+        case, and not blamed for what that cell should have said."""
+        briefs: list[NewBrief] = []
+        problems: list[RowProblem] = []
+        seen: dict[str, int] = {}
+        for row in rows:
+            brief, found = self.check(row)
+            problems += [one for one in found if one.value or row.line not in unread]
+            if brief is None or row.line in unread:
+                continue
+            if brief.identity in seen:
+                reason = f"the same brief as in line {seen[brief.identity]}"
+                problems.append(RowProblem(row.line, "title", brief.title, reason))
+                continue
+            seen[brief.identity] = row.line
+            briefs.append(brief)
+        return briefs, problems
+
+
+def _priority(value: Any) -> str:
+    if (text := plain_text(value)) not in PRIORITIES:
+        raise ValueError(f"allowed: {', '.join(PRIORITIES)}{hint(text, PRIORITIES)}")
+    return text
+
+
+def _keywords(value: Any) -> list[str]:
+    words = list(dict.fromkeys(word for part in plain_text(value).split(";") if (word := part.strip())))
+    if len(words) > MAX_KEYWORDS:
+        raise ValueError(f"{len(words)} keywords; at most {MAX_KEYWORDS}")
+    if long := next((word for word in words if len(word) > MAX_KEYWORD), None):
+        raise ValueError(f"the keyword {shown(long)!r} has {len(long)} characters; at most {MAX_KEYWORD}")
+    return words
+
+
+def _title(value: Any) -> str:
+    text = " ".join(plain_text(value).split())
+    if not text:
+        raise ValueError("the template makes an empty title of these values")
+    if len(text) > MAX_TITLE:
+        raise ValueError(f"the title has {len(text)} characters; at most {MAX_TITLE}")
+    return text
 
 
 def make_brief(
@@ -159,6 +206,7 @@ def make_brief(
         due_date=due_date,
         priority=priority,
         content_hash=content_hash([identity, version.content_hash, list(keywords)]),
+        identity=identity,
     )
 
 
@@ -168,39 +216,57 @@ def import_briefs(
     data: bytes,
     actor: Actor,
     *,
-    origin: str = "csv",
+    origin: str = "",
     dry_run: bool = False,
+    partial: bool = False,
 ) -> ImportReport:
-    """Import a CSV file (UTF-8; columns template, title, keywords separated by `;`, due_date, priority
-    and one per template variable). Any bad row, and nothing is written: all are in `problems`."""
-    templates = current_templates(session, project_id)
-    header, rows = _read_rows(data)
-    problems: list[RowProblem] = []
-    allowed = {*_FIXED_COLUMNS, *(name for _, spec in templates.values() for name in spec.variables)}
-    for name in header:
-        if name not in allowed:
-            problems.append(
-                RowProblem(1, name, name, f"unknown column; allowed: {', '.join(sorted(allowed))}")
-            )
-    if "template" not in header:
-        problems.append(RowProblem(1, "template", "", "the column is missing"))
-    if not rows:
-        problems.append(RowProblem(1, "(file)", "", "there are no rows"))
+    """Import a CSV (UTF-8) or XLSX file: columns template, title, keywords separated by `;`, due_date,
+    priority and one per template variable. Any bad row, and nothing is written; with `partial` the good
+    rows are. All that is wrong is in `problems`; if it is the header, nothing is written in any case.
+    `TemplateError` if the file can't be read at all. `origin` (else `csv` or `xlsx`) is kept with the
+    briefs."""
+    if not dry_run:
+        lock(session, project_id)
+    table = read_table(data)
+    checker = RowChecker(session, project_id)
+    header = _header_problems(table, checker.columns)
     briefs: list[NewBrief] = []
-    seen: dict[str, int] = {}
-    for line, row in rows if not problems else []:
-        brief, found = _check_row(line, row, project_id, templates)
-        problems += found
-        if brief is not None:
-            if brief.id in seen:
-                problems.append(
-                    RowProblem(line, "title", brief.title, f"the same brief as in line {seen[brief.id]}")
-                )
-            seen.setdefault(brief.id, line)
-            briefs.append(brief)
-    if problems:
+    found: list[RowProblem] = []
+    if "template" in table.header:
+        unread = {problem.line for problem in table.problems}
+        allowed = set(checker.columns)
+        briefs, found = checker.check_all([_only(row, allowed) for row in table.rows], unread)
+    problems = sorted((*header, *table.problems, *found), key=lambda problem: problem.line)
+    if header or (problems and not partial):
         return ImportReport(problems=tuple(problems))
-    return save_briefs(session, project_id, briefs, actor, origin=origin, dry_run=dry_run)
+    report = save_briefs(
+        session,
+        project_id,
+        briefs,
+        actor,
+        origin=origin or ("xlsx" if data.startswith(b"PK") else "csv"),
+        dry_run=dry_run,
+    )
+    return ImportReport(report.created, report.updated, report.unchanged, tuple(problems))
+
+
+def _only(row: Row, columns: Container[str]) -> Row:
+    return Row(row.line, {name: cell for name, cell in row.cells.items() if name in columns})
+
+
+def _header_problems(table: Table, allowed: Sequence[str]) -> list[RowProblem]:
+    problems = [
+        RowProblem(
+            1, name, shown(name), f"unknown column{hint(name, allowed)}; allowed: {', '.join(allowed)}"
+        )
+        for name in table.header
+        if name not in allowed
+    ]
+    if "template" not in table.header:
+        problems.append(RowProblem(1, "template", "", "the column is missing"))
+    if not table.rows:
+        problems.append(RowProblem(1, "(file)", "", "there are no rows"))
+    return problems
 
 
 def save_briefs(
@@ -213,13 +279,24 @@ def save_briefs(
     dry_run: bool = False,
 ) -> ImportReport:
     """Store new briefs, update changed ones, leave equal ones alone."""
-    known = {
-        brief.id: brief for brief in session.scalars(select(Brief).where(Brief.project_id == project_id))
-    }
-    created, updated, unchanged = [], [], []
+    if not dry_run:
+        lock(session, project_id)
+    rows = session.execute(
+        select(Brief, Template.name)
+        .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(Brief.project_id == project_id)
+    )
+    stored = {brief.id: (brief, content_hash([name, brief.title, brief.variables])) for brief, name in rows}
+    taken = {brief_id: identity for brief_id, (_, identity) in stored.items()}
+    created: list[dict[str, Any]] = []
+    updated: list[dict[str, Any]] = []
+    unchanged: list[str] = []
     changes: list[Change] = []
     now = utc_now()
     for ordinal, brief in enumerate(briefs):
+        brief_id = _free_id(brief, taken)
+        taken[brief_id] = brief.identity
         values = {
             "template_version_id": brief.template_version_id,
             "keywords": brief.keywords,
@@ -227,40 +304,55 @@ def save_briefs(
             "priority": brief.priority,
             "content_hash": brief.content_hash,
         }
-        stored = known.get(brief.id)
-        if stored is None:
-            created.append(
-                values
-                | {
-                    "id": brief.id,
-                    "project_id": project_id,
-                    "title": brief.title,
-                    "variables": brief.variables,
-                    "origin": origin,
-                    "ordinal": ordinal,
-                    "created_at": now,
-                }
-            )
+        if brief_id not in stored:
+            new = {
+                "id": brief_id,
+                "project_id": project_id,
+                "title": brief.title,
+                "variables": brief.variables,
+                "origin": origin,
+                "ordinal": ordinal,
+                "created_at": now,
+            }
+            created.append(values | new)
             change = {"title": brief.title, "template": brief.template, "after": brief.content_hash}
-            changes.append(Change(actor, "brief.created", f"brief:{brief.id}", change))
-        elif any(getattr(stored, name) != value for name, value in values.items()):
-            updated.append(brief.id)
-            change = {"before": stored.content_hash, "after": brief.content_hash, "priority": brief.priority}
-            changes.append(Change(actor, "brief.updated", f"brief:{brief.id}", change))
-            if not dry_run:
-                session.execute(update(Brief).where(Brief.id == brief.id).values(values))
-        else:
-            unchanged.append(brief.id)
+            changes.append(Change(actor, "brief.created", f"brief:{brief_id}", change))
+            continue
+        old = stored[brief_id][0]
+        before = {name: getattr(old, name) for name in values if getattr(old, name) != values[name]}
+        if not before:
+            unchanged.append(brief_id)
+            continue
+        updated.append(values | {"id": brief_id})
+        # What a hash does not cover stands in the entry itself.
+        changed = {
+            name: [_plain(value), _plain(values[name])]
+            for name, value in before.items()
+            if name != "content_hash"
+        }
+        hashes = {"before": old.content_hash, "after": brief.content_hash}
+        changes.append(Change(actor, "brief.updated", f"brief:{brief_id}", hashes | {"changed": changed}))
     if not dry_run:
         if created:
             session.execute(insert(Brief), created)
+        if updated:
+            session.execute(update(Brief), updated)
         record_all(session, project_id, changes)
-    return ImportReport(tuple(str(row["id"]) for row in created), tuple(updated), tuple(unchanged))
+    return ImportReport(
+        tuple(str(row["id"]) for row in created), tuple(str(row["id"]) for row in updated), tuple(unchanged)
+    )
 
 
-def csv_header(session: Session, project_id: str) -> str:
-    """The header line of the project's import file."""
-    names = dict.fromkeys(_FIXED_COLUMNS)
-    for _, spec in current_templates(session, project_id).values():
-        names |= dict.fromkeys(spec.variables)
-    return ",".join(names)
+def _free_id(brief: NewBrief, taken: Mapping[str, str]) -> str:
+    """The brief's id, with as much more of its identity as tells it from another brief's: among 10,000
+    briefs of one title, eight digits meet in one batch of a hundred."""
+    stem = brief.id.removesuffix(brief.identity[:8])
+    for digits in (8, 16, 20):
+        brief_id = f"{stem}{brief.identity[:digits]}"
+        if taken.get(brief_id, brief.identity) == brief.identity:
+            return brief_id
+    raise TemplateError(f"no free id for the brief {brief.title!r}")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

@@ -18,6 +18,8 @@ _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\Z")
 _FIGURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<src>[^)\s]+)(?:\s+\"(?P<caption>[^\"]*)\")?\)\Z")
 _LIST_ITEM = re.compile(r"(?P<bullet>[-*+]|\d+[.)])\s+(?P<text>.*)\Z", re.S)
 _DEFINITION = re.compile(r"\[\^(\d+)\]:")
+NOTICE = re.compile(r":::[ \t]*notice[ \t]+(?P<id>[a-z][a-z0-9-]*)[ \t]*\Z")
+"""The line that opens a locked notice; a line `:::` closes it."""
 SOURCES_HEADING = "Sources"
 _URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%~"
 
@@ -151,11 +153,12 @@ def parse(body: str) -> list[Block]:
 
 
 def _chunks(body: str) -> Iterable[str]:
-    """Blocks of text: separated by blank lines, except inside a fence; list items and headings are
-    chunks of their own."""
+    """Blocks of text: separated by blank lines, except inside a fence or a locked notice; list items and
+    headings are chunks of their own."""
     current: list[str] = []
     fence = ""
-    for line in body.splitlines():
+    lines = body.splitlines()
+    for number, line in enumerate(lines):
         opens = line.lstrip()[:3]
         if fence:
             current.append(line)
@@ -163,11 +166,12 @@ def _chunks(body: str) -> Iterable[str]:
                 yield "\n".join(current)
                 current, fence = [], ""
             continue
+        fenced = opens in ("```", "~~~") or (opens == ":::" and notice_end(lines, number) is not None)
         starts_alone = bool(_HEADING.match(line) or _LIST_ITEM.match(line) or _DEFINITION.match(line))
-        if current and (not line.strip() or opens in ("```", "~~~") or starts_alone):
+        if current and (not line.strip() or fenced or starts_alone):
             yield "\n".join(current).strip()
             current = []
-        if opens in ("```", "~~~"):
+        if fenced:
             fence = opens
         if line.strip():
             current.append(line)
@@ -176,6 +180,35 @@ def _chunks(body: str) -> Iterable[str]:
             current = []
     if current:
         yield "\n".join(current).strip()
+
+
+def notice_end(lines: Sequence[str], start: int) -> int | None:
+    """The number of the line that closes the notice which line `start` opens; None if that opens none or
+    nothing closes it: a notice without an end must not swallow the rest of the article."""
+    if not NOTICE.match(lines[start]):
+        return None
+    for number in range(start + 1, len(lines)):
+        if lines[number].lstrip().startswith(":::"):
+            return number if lines[number].strip() == ":::" else None
+    return None
+
+
+def notice_lines(lines: Sequence[str]) -> list[tuple[int, int | None, str]]:
+    """The locked notices of a text: the numbers of the lines that open and close each (None: nothing
+    closes it) and its id. Those in a code block are an example of one and do not count."""
+    found: list[tuple[int, int | None, str]] = []
+    fence, last = "", -1
+    for number, line in enumerate(lines):
+        opens = line.lstrip()[:3]
+        if number <= last:
+            continue
+        if opens in ("```", "~~~") and fence in ("", opens):
+            fence = "" if fence else opens
+        elif not fence and (notice := NOTICE.match(line)):
+            end = notice_end(lines, number)
+            found.append((number, end, notice["id"]))
+            last = end if end is not None else number
+    return found
 
 
 def render(blocks: Iterable[Block]) -> str:

@@ -8,17 +8,17 @@ passages are embedded. A vanished one is withdrawn from search and stays citable
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.orm import Session
 
-from cryptocontent.audit import Actor, Change, record_all
+from cryptocontent.audit import Actor, Change, lock, record_all
 from cryptocontent.content.projects import get_project
 from cryptocontent.errors import Refused
 from cryptocontent.knowledge.chunking import chunk, passage_ids
+from cryptocontent.knowledge.described import described, image_size
 from cryptocontent.knowledge.loaders import LOADERS, LoadedDocument, UnreadableDocument, load
 from cryptocontent.storage.database import batched, insert_ignoring_conflicts, reading, writing
 from cryptocontent.storage.models import (
@@ -44,13 +44,15 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did, by external id; `problems` are (path, reason), `warnings` what was left out
-    of a document that was imported."""
+    """What an import did, by external id; `recalled` was left alone: the reference was recalled, or one
+    with the very same bytes; `problems` are (path, reason), `warnings` what was left out of a document
+    that was imported."""
 
     added: list[str] = field(default_factory=list)
     revised: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    recalled: list[str] = field(default_factory=list)
     unchanged: int = 0
     passages: int = 0
     images: int = 0
@@ -179,7 +181,12 @@ def _changed(
     report: ImportReport,
     max_bytes: int,
 ) -> Iterable[tuple[_File, str]]:
+    bad = {digest for reference, digest in known.values() if reference.status == "recalled"}
     for file in files:
+        reference, stored = known.get((file.source, file.external_id), (None, ""))
+        if reference is not None and reference.status == "recalled":
+            report.recalled.append(file.external_id)
+            continue
         try:
             if file.path.suffix.lower() not in LOADERS or file.path.stat().st_size > max_bytes:
                 yield file, ""  # `load` says what is wrong with it
@@ -188,9 +195,10 @@ def _changed(
         except OSError as error:
             report.problems.append((str(file.path), f"it can't be read ({error.strerror or error})"))
             continue
-        reference, stored = known.get((file.source, file.external_id), (None, ""))
         if reference is not None and stored == digest and reference.status == "active":
             report.unchanged += 1
+        elif digest in bad:
+            report.recalled.append(file.external_id)
         else:
             yield file, digest
 
@@ -213,7 +221,7 @@ def _store(
     report: ImportReport,
 ) -> None:
     # Bytes first: a row never points at an image that is not there.
-    sizes = {image.sha256: _size(image.data) for item in loaded for image in item.document.images}
+    sizes = {image.sha256: image_size(image.data) for item in loaded for image in item.document.images}
     for item in loaded:
         for image in item.document.images:
             key = image_key(project_id, image.sha256)
@@ -221,9 +229,16 @@ def _store(
                 objects.put(key, image.data, image.media_type)
     outcome: list[tuple[list[str], str]] = []
     with writing(engine) as session:
+        lock(session, project_id)  # a recall that went on meanwhile must not be undone
+        recalled = set(
+            session.scalars(select(Reference.id).filter_by(project_id=project_id, status="recalled"))
+        )
         changes: list[Change] = []
         for item in loaded:
             reference, before = known.get((item.file.source, item.file.external_id), (None, None))
+            if reference is not None and reference.id in recalled:
+                outcome.append((report.recalled, item.file.external_id))
+                continue
             action, target = _save_reference(session, project_id, item, reference, before, sizes, report)
             outcome.append((target, item.file.external_id))
             change = {"title": item.document.title, "before": before, "after": item.digest}
@@ -243,7 +258,7 @@ def _save_reference(
     report: ImportReport,
 ) -> tuple[str, list[str]]:
     document, now = item.document, utc_now()
-    described = _described(document)
+    description = described(document)
     if reference is None:
         reference_id, number = new_id(), 1
         row: dict[str, Any] = {
@@ -253,12 +268,12 @@ def _save_reference(
             "status": "active",
         }
         row |= {"external_id": item.file.external_id, "created_at": now, "updated_at": now}
-        session.execute(insert(Reference), [row | described])
+        session.execute(insert(Reference), [row | description])
     else:
         reference_id = reference.id
         newest = select(ReferenceRevision.number).filter_by(id=reference.revision_id)
         number = session.scalars(newest).one() + 1
-        if any(getattr(reference, name) != described[name] for name in ("title", "tags", "published_at")):
+        if any(getattr(reference, name) != description[name] for name in ("title", "tags", "published_at")):
             # Search shows and filters by these, so all of its passages are indexed anew.
             session.execute(update(Passage).filter_by(reference_id=reference_id).values(indexed_in=None))
     if before == item.digest:  # it vanished and came back as it was
@@ -278,7 +293,7 @@ def _save_reference(
     session.execute(
         update(Reference)
         .filter_by(id=reference_id)
-        .values(revision_id=revision_id, status="active", updated_at=now, **described)
+        .values(revision_id=revision_id, status="active", updated_at=now, **description)
     )
     return (
         ("reference.imported", report.added) if reference is None else ("reference.revised", report.revised)
@@ -347,50 +362,6 @@ def _save_images(
     return len(images)
 
 
-def _size(data: bytes) -> tuple[int, int]:
-    from io import BytesIO
-
-    from PIL import Image as Pillow
-
-    with Pillow.open(BytesIO(data)) as picture:
-        return picture.size
-
-
-def _described(document: LoadedDocument) -> dict[str, Any]:
-    """What a reference says of its document, from the title and the metadata, cut to the columns."""
-    metadata = document.metadata
-
-    def text(name: str, limit: int) -> str | None:
-        value = metadata.get(name)
-        if isinstance(value, list):
-            value = ", ".join(map(str, value))
-        return str(value)[:limit] if value not in (None, "") else None
-
-    tags = metadata.get("tags")
-    return {
-        "title": document.title[:500],
-        "url": text("url", 2000),
-        "licence": text("licence", 200),
-        "author": text("author", 200),
-        "tags": [str(tag)[:100] for tag in tags] if isinstance(tags, list) else [],
-        "published_at": _instant(
-            metadata.get("date") or metadata.get("created") or metadata.get("published")
-        ),
-    }
-
-
-def _instant(value: Any) -> datetime | None:
-    """An ISO 8601 date or time as an instant, UTC where it names no zone; `None` if it is neither."""
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        try:
-            moment = datetime.combine(date.fromisoformat(str(value)[:10]), datetime.min.time())
-        except ValueError:
-            return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _withdraw_vanished(
     engine: Engine,
     project_id: str,
@@ -420,9 +391,16 @@ def withdraw(
 ) -> None:
     """Take references out of search; versions that cite them keep their citations."""
     with writing(engine) as session:
+        lock(session, project_id)  # a recall that went on meanwhile must not be undone
         ids = [reference.id for reference in references]
+        recalled = set(
+            session.scalars(select(Reference.id).where(Reference.id.in_(ids), Reference.status == "recalled"))
+        )
+        references = [reference for reference in references if reference.id not in recalled]
         session.execute(
-            update(Reference).where(Reference.id.in_(ids)).values(status="withdrawn", updated_at=utc_now())
+            update(Reference)
+            .where(Reference.id.in_(ids), Reference.id.not_in(recalled))
+            .values(status="withdrawn", updated_at=utc_now())
         )
         changes = [
             Change(actor, "reference.withdrawn", f"reference:{reference.external_id}", {"reason": reason})
@@ -445,5 +423,8 @@ def has_changes(engine: Engine, project_id: str, *, max_bytes: int) -> bool:
     known = _known(engine, project_id)
     report = ImportReport()
     changed = any(digest for _, digest in _changed(files, known, report, max_bytes))
-    active = sum(ref.status == "active" and ref.source == "folder" for ref, _ in known.values())
+    active = sum(
+        ref.status == "active" and ref.source == "folder" and ref.external_id not in report.recalled
+        for ref, _ in known.values()
+    )
     return changed or active != report.unchanged

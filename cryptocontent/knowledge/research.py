@@ -2,6 +2,10 @@
 
 A brief is searched for as a whole and once per section of its outline. What is frozen is
 refreshed only when the project's knowledge or the brief's template changed since.
+
+With it go the newest market facts of the assets that the brief names. New facts alone don't make research
+stale, or every tick of the market would rewrite every article: the check `price.stale` warns instead, and
+who wants an article written from the newest facts asks for them (`newest_facts`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +18,7 @@ from sqlalchemy.orm import Session
 from cryptocontent.content.templates import Outline, TemplateSpec, outline
 from cryptocontent.content.text import content_hash
 from cryptocontent.knowledge.index import Hit, Query
+from cryptocontent.knowledge.market_facts import newest
 from cryptocontent.storage.database import batched, reading, writing
 from cryptocontent.storage.models import (
     Brief,
@@ -90,9 +95,10 @@ def choose(
     return [(passage, scores.get(passage, nothing)) for passage in ranked(chosen)[:PASSAGES_PER_BRIEF]]
 
 
-def stale(engine: Engine, brief_ids: Sequence[str]) -> set[str]:
-    """The briefs whose frozen research is missing, or older than the knowledge base or the template."""
-    return {item.brief.id for item in _asked(engine, brief_ids) if not item.fresh}
+def stale(engine: Engine, brief_ids: Sequence[str], *, newest_facts: bool = False) -> set[str]:
+    """The briefs whose frozen research is missing, or older than the knowledge base or the template; with
+    `newest_facts`, also those of whose assets newer market facts are known."""
+    return {item.brief.id for item in _asked(engine, brief_ids) if not item.fresh(newest_facts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +108,12 @@ class _Asked:
     research: Research | None
     queries: list[Query]
     query_hash: str
+    facts: list[str]
 
-    @property
-    def fresh(self) -> bool:
-        return self.research is not None and (self.research.knowledge_version, self.research.query_hash) == (
+    def fresh(self, newest_facts: bool) -> bool:
+        if self.research is None or (newest_facts and self.research.facts != self.facts):
+            return False
+        return (self.research.knowledge_version, self.research.query_hash) == (
             self.knowledge_version,
             self.query_hash,
         )
@@ -121,26 +129,57 @@ def _asked(engine: Engine, brief_ids: Sequence[str]) -> list[_Asked]:
                 .join(Project, Project.id == Brief.project_id)
                 .outerjoin(Research, Research.id == Brief.research_id)
                 .where(Brief.id.in_(ids))
-            )
+            ).all()
+            assets = {brief.id: _assets(template.spec, brief.variables) for brief, template, *_ in rows}
+            facts = _facts(session, [brief for brief, *_ in rows], assets)
             for brief, template, knowledge_version, research in rows:
                 plan = outline(TemplateSpec.model_validate(template.spec), brief.variables, brief.title)
                 queries = queries_for(brief.project_id, plan, brief.keywords)
                 digest = content_hash([query.text for query in queries])
-                asked.append(_Asked(brief, knowledge_version, research, queries, digest))
+                asked.append(_Asked(brief, knowledge_version, research, queries, digest, facts[brief.id]))
     return asked
 
 
+def _assets(spec: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The assets that a brief names: its values of variables of type `asset_id`, in the template's order."""
+    names = [
+        name for name, variable in spec.get("variables", {}).items() if variable.get("type") == "asset_id"
+    ]
+    return list(dict.fromkeys(str(variables[name]) for name in names if variables.get(name)))
+
+
+def _facts(
+    session: Session, briefs: Sequence[Brief], assets: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The ids of the newest facts of each brief's assets; a query per project."""
+    wanted: dict[str, set[str]] = {}
+    for brief in briefs:
+        wanted.setdefault(brief.project_id, set()).update(assets[brief.id])
+    known: dict[tuple[str, str], list[str]] = {}
+    for project_id, named in wanted.items():
+        for fact in newest(session, project_id, sorted(named)) if named else ():
+            known.setdefault((project_id, fact.asset_id), []).append(fact.id)
+    return {
+        brief.id: [fact for asset in assets[brief.id] for fact in known.get((brief.project_id, asset), ())]
+        for brief in briefs
+    }
+
+
 def freeze(
-    engine: Engine, search: Callable[[list[Query]], Sequence[Sequence[Hit]]], brief_ids: Sequence[str]
+    engine: Engine,
+    search: Callable[[list[Query]], Sequence[Sequence[Hit]]],
+    brief_ids: Sequence[str],
+    *,
+    newest_facts: bool = False,
 ) -> tuple[dict[str, Frozen], dict[str, str]]:
-    """Make sure that each brief has fresh research. `search(queries) -> hits per query` is called once
-    for all that need it. Returns the frozen research by brief (which may hold no passage: then there is
-    nothing to write from), and for briefs that cannot have any the reason."""
+    """Make sure that each brief has fresh research (`stale` says what that is). `search(queries) -> hits
+    per query` is called once for all that need it. Returns the frozen research by brief (which may hold no
+    passage: then there is nothing to write from), and for briefs that cannot have any the reason."""
     asked = _asked(engine, brief_ids)
     frozen: dict[str, Frozen] = {}
     due: list[_Asked] = []
     for item in asked:
-        if item.research is None or not item.fresh:
+        if item.research is None or not item.fresh(newest_facts):
             due.append(item)
             continue
         references = len({passage["reference_id"] for passage in item.research.passages})
@@ -195,13 +234,14 @@ def _members(session: Session, references: Iterable[str]) -> dict[str, list[str]
 
 
 def _places(session: Session, passages: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Where each passage stands now; a passage that is no longer current is left out."""
+    """Where each passage stands now; a passage that is no longer current is left out, and one of a
+    reference that was recalled or has vanished, though the index may still know it."""
     places: dict[str, dict[str, Any]] = {}
     for ids in batched(sorted(passages), 500):
         rows = session.execute(
             select(RevisionPassage.passage_id, Reference.id, Reference.revision_id, RevisionPassage.ordinal)
             .join(Reference, Reference.revision_id == RevisionPassage.revision_id)
-            .where(RevisionPassage.passage_id.in_(ids))
+            .where(RevisionPassage.passage_id.in_(ids), Reference.status == "active")
         )
         for passage, reference, revision, ordinal in rows:
             place = {
@@ -217,7 +257,8 @@ def _places(session: Session, passages: Iterable[str]) -> dict[str, dict[str, An
 def _save(session: Session, item: _Asked, passages: list[dict[str, Any]]) -> str:
     # Scores drift a little with every change of the knowledge base. Only other passages make other
     # research, and so other articles.
-    digest = content_hash(sorted((passage["passage_id"], passage["revision_id"]) for passage in passages))
+    places = sorted((passage["passage_id"], passage["revision_id"]) for passage in passages)
+    digest = content_hash([places, sorted(item.facts)] if item.facts else places)
     same = session.scalar(select(Research).filter_by(brief_id=item.brief.id, content_hash=digest))
     if same is None:
         research_id = new_id()
@@ -227,7 +268,8 @@ def _save(session: Session, item: _Asked, passages: list[dict[str, Any]]) -> str
             "content_hash": digest,
             "query_hash": item.query_hash,
         }
-        row |= {"passages": passages, "knowledge_version": item.knowledge_version, "created_at": utc_now()}
+        row |= {"passages": passages, "facts": item.facts}
+        row |= {"knowledge_version": item.knowledge_version, "created_at": utc_now()}
         session.execute(insert(Research), [row])
     else:
         research_id = same.id

@@ -14,14 +14,17 @@ from typing import Any
 
 import yaml
 
+from cryptocontent.content.documents import NOTICE, notice_lines
+
 _IMAGE = re.compile(r"\]\(image:([0-9a-f]{64})")
 _TAGS = {
-    "a", "article", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "hr",
-    "img", "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr",
-    "ul",
+    "a", "article", "aside", "blockquote", "br", "code", "em", "figcaption", "figure", "h1", "h2", "h3", "h4",
+    "hr", "img", "li", "ol", "p", "pre", "section", "strong", "sup", "table", "tbody", "td", "th", "thead",
+    "tr", "ul",
 }  # fmt: skip
 _ATTRIBUTES = {
     "a": {"href", "id", "class"},
+    "aside": {"class", "role"},
     "img": {"src", "alt", "title", "width", "height"},
     "li": {"id", "class"},
     "section": {"class"},
@@ -53,8 +56,29 @@ def _with_files(item: Rendered) -> str:
     return _IMAGE.sub(replace, item.markdown)
 
 
+def _quoted_notices(markdown: str) -> str:
+    """Markdown whose locked notices are quotations: what every reader of Markdown shows as set apart."""
+    lines = markdown.split("\n")
+    for start, end, _ in reversed(notice_lines(lines)):
+        if end is not None:
+            quoted = [f"> {line}".rstrip() for line in lines[start + 1 : end]]
+            # A blank line keeps the next paragraph out of the quotation.
+            after = [""] if end + 1 < len(lines) and lines[end + 1].strip() else []
+            lines[start : end + 1] = quoted + after
+    return "\n".join(lines)
+
+
+def _without_open_notices(markdown: str) -> str:
+    """Markdown in which a notice that nothing closes is plain text, so that it takes nothing along."""
+    lines = markdown.split("\n")
+    for start, end, _ in notice_lines(lines):
+        if end is None:
+            lines[start] = "\\" + lines[start]
+    return "\n".join(lines)
+
+
 def to_markdown(item: Rendered) -> str:
-    """Markdown with YAML front matter."""
+    """Markdown with YAML front matter. Locked notices are quotations."""
     seo = item.seo or {}
     matter = {
         "title": item.article["title"],
@@ -66,18 +90,26 @@ def to_markdown(item: Rendered) -> str:
         "version": item.article["version"],
         "status": item.article["status"],
         "words": item.article["words"],
+        "quality": item.article["quality"],
         "updated": item.article["updated_at"],
     }
     head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{head}---\n\n{_with_files(item)}"
+    return f"---\n{head}---\n\n{_quoted_notices(_with_files(item))}"
 
 
 @lru_cache(maxsize=1)
 def _markdown_it() -> Any:
     from markdown_it import MarkdownIt
+    from mdit_py_plugins.container import container_plugin
     from mdit_py_plugins.footnote import footnote_plugin
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").use(footnote_plugin)
+    parser.use(
+        container_plugin,
+        "notice",
+        validate=lambda parameters, *_: NOTICE.match(f":::{parameters}") is not None,
+        render=_aside,
+    )
     # The version has a heading over its sources already.
     parser.add_render_rule("footnote_caption", _caption)
     parser.add_render_rule("footnote_block_open", lambda *_: '<section class="footnotes">\n<ol>\n')
@@ -99,12 +131,17 @@ def _caption(_renderer: Any, tokens: Any, index: int, *_: Any) -> str:
     return f"[{tokens[index].meta['id'] + 1}]"
 
 
+def _aside(_renderer: Any, tokens: Any, index: int, *_: Any) -> str:
+    """A locked notice, set apart from the article for eyes and for screen readers."""
+    return '<aside class="notice" role="note">\n' if tokens[index].nesting == 1 else "</aside>\n"
+
+
 def to_html(item: Rendered) -> str:
     """A complete, sanitised HTML page with the article's metadata and JSON-LD."""
     import nh3
 
     body = nh3.clean(
-        _markdown_it().render(_with_files(item)),
+        _markdown_it().render(_without_open_notices(_with_files(item))),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
@@ -129,6 +166,8 @@ _STYLE = (
     "h1,h2{font-family:system-ui,sans-serif;line-height:1.25}img{max-width:100%;height:auto}"
     "code{font-size:.9em;background:#f3f3f3;padding:.1em .3em;border-radius:3px}"
     "sup{line-height:0}.footnotes{font-size:.85em;color:#444}a{color:#0b57d0}"
+    # As large as the text and framed: a risk warning must not look like small print.
+    ".notice{border:2px solid #1a1a1a;padding:.2rem 1rem;margin:1.5rem 0;font-weight:600}"
 )
 
 

@@ -11,16 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select
 
-from cryptocontent.agents import leases, store
+from cryptocontent.agents import leases
+from cryptocontent.agents.inputs import Chain, chains, load_inputs
 from cryptocontent.agents.pipeline import Pipeline, blocking_findings, stage_keys, unfinished
 from cryptocontent.agents.work import Work
 from cryptocontent.audit import verify
 from cryptocontent.content.articles import conversation, diff, list_articles, versions_of
+from cryptocontent.content.versions import save_version
+from cryptocontent.identity import Person
 from cryptocontent.settings import Settings
 from cryptocontent.storage import DatabaseUnavailable, open_engine, reading, writing
-from cryptocontent.storage.models import Article, Brief, Citation, Finding, StageResult, Version
+from cryptocontent.storage.models import Article, Brief, Citation, Finding, Instruction, StageResult, Version
 from tests.agents.world import STAGES, Calls, advance_all, make_world
 
 FORK = multiprocessing.get_context("fork")
@@ -120,8 +123,12 @@ def test_a_blocking_finding_keeps_an_article_from_review(engine: Engine, setting
 
 def test_hashes_alone_are_those_of_the_inputs(engine: Engine, settings: Settings) -> None:
     ids = make_world(engine, settings, 3)
-    inputs, _ = store.load_inputs(engine, ids)
-    assert store.input_hashes(engine, ids) == {brief: item.input_hash for brief, item in inputs.items()}
+    with writing(engine) as session:
+        for stage, body in (("editor", "shorter"), ("seo", "")):
+            session.add(Instruction(brief_id=ids[1], stage=stage, body=body, author="anna"))
+    inputs, _ = load_inputs(engine, ids, STAGES)
+    assert chains(engine, ids, STAGES) == {brief: item.chain for brief, item in inputs.items()}
+    assert inputs[ids[1]].chain.asked == {"editor": ("shorter",), "seo": ("",)}
 
 
 def test_slugs_are_unique_in_a_project(engine: Engine, settings: Settings) -> None:
@@ -139,22 +146,27 @@ def test_a_persons_version_stays_current(engine: Engine, settings: Settings) -> 
     (brief,) = make_world(engine, settings, 1)
     advance_all(Pipeline(engine, "run-1", Calls(settings.home / "a").agents()), [brief])
     with writing(engine) as session:
-        session.execute(update(Version).filter_by(number=5).values(author_kind="person", author="anna"))
+        article = session.scalars(select(Article)).one()
+        text = session.get_one(Version, article.version_id).markdown.replace("# Topic", "# My topic")
+        save_version(session, article, article.version_id or "", text, Person("anna", "writer"))
     advance_all(Pipeline(engine, "run-2", Calls(settings.home / "b", version="2").agents()), [brief])
     with reading(engine) as session:
         article = session.scalars(select(Article)).one()
         assert session.get_one(Version, article.version_id).author == "anna"
-        assert session.scalar(select(func.count()).select_from(Version)) == 10
+        assert session.scalar(select(func.count()).select_from(Version)) == 11
 
 
 def test_keys_depend_on_all_that_goes_in(tmp_path: Path) -> None:
     old, new = Calls(tmp_path / "a").agents(), Calls(tmp_path / "b", version="2").agents()
-    keys = stage_keys(old, "input")
+    same = Chain("input")
+    keys = stage_keys(old, same)
     assert len(set(keys)) == 5
-    assert stage_keys(old, "input") == keys
-    assert not set(stage_keys(old, "other input")) & set(keys)
-    assert stage_keys([*old[:2], *new[2:]], "input")[:2] == keys[:2]
-    assert not set(stage_keys([*old[:2], *new[2:]], "input")[2:]) & set(keys)
+    assert stage_keys(old, same) == keys
+    assert not set(stage_keys(old, Chain("other input"))) & set(keys)
+    assert stage_keys([*old[:2], *new[2:]], same)[:2] == keys[:2]
+    assert not set(stage_keys([*old[:2], *new[2:]], same)[2:]) & set(keys)
+    asked = stage_keys(old, Chain("input", {"proofreader": ("again",)}))
+    assert asked[:2] == keys[:2] and not set(asked[2:]) & set(keys)
 
 
 def _run(url: str, calls: Calls, ids: list[str]) -> None:

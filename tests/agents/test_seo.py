@@ -1,7 +1,6 @@
 import pytest
 
 from cryptocontent.agents import analyst, editor, proofreader, seo, writer
-from cryptocontent.agents.readability import readability, syllables
 from cryptocontent.content.documents import paragraphs, parse
 from cryptocontent.content.text import supports
 from tests.agents.research import draft, passage, work
@@ -71,13 +70,20 @@ async def test_findings_on_headings_title_and_keyword():
     body = f"{FEE}[^1]\n\n### Too deep\n\n{FEE}[^1]"
     made = await seo.rules(draft(body, FEE, keywords=("zebra",)))
     assert [finding.rule for finding in made.findings] == [
-        "heading.order",
         "keyword.missing_in_title",
         "keyword.missing_in_lead",
     ]
+    told = [message.data["rule"] for message in made.messages if message.kind == "finding"]
+    assert told == ["heading.order", *(finding.rule for finding in made.findings)]
     fine = await seo.rules(draft(f"{FEE}[^1]\n\n## Fees\n\n{FEE}[^1]", FEE, keywords=("fee",)))
     assert fine.findings == ()
     assert fine.draft.body == f"{FEE}[^1]\n\n## Fees\n\n{FEE}[^1]"
+
+
+async def test_too_short_is_told():
+    made = await seo.rules(draft(f"{FEE}[^1]", FEE, least=30))
+    assert "length.below_minimum" in [one.data["rule"] for one in made.messages if one.kind == "finding"]
+    assert made.findings == ()
 
 
 async def test_sources_are_told_once_with_their_address_if_they_have_one():
@@ -90,17 +96,6 @@ async def test_sources_are_told_once_with_their_address_if_they_have_one():
         {"@type": "CreativeWork", "name": "Title of r", "url": "https://example.org"},
         {"@type": "CreativeWork", "name": "Title of other"},
     ]
-
-
-def test_readability_follows_the_published_formulas():
-    assert syllables("transaction") == 3
-    easy = readability(["The cat sat on the mat.", "The dog ran to the cat."])
-    assert easy == {"flesch_reading_ease": 116.1, "flesch_kincaid_grade": -1.4}
-    hard = readability(
-        ["Decentralised authorisation mechanisms necessitate comprehensive cryptographic verification."]
-    )
-    assert hard["flesch_reading_ease"] < 0 < 12 < hard["flesch_kincaid_grade"]
-    assert readability([]) == {"flesch_reading_ease": 0.0, "flesch_kincaid_grade": 0.0}
 
 
 async def test_keywords_are_nouns_of_the_text_and_no_filler():

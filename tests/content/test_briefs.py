@@ -1,14 +1,18 @@
 """Bulk briefs: every bad row is reported before anything is written; nothing is made twice."""
 
+import time
+
 import pytest
 from sqlalchemy import Engine, func, select
 
 from cryptocontent.audit import Actor, verify
-from cryptocontent.content.briefs import ImportReport, csv_header, import_briefs
+from cryptocontent.content import briefs
+from cryptocontent.content.brief_sheets import csv_header
+from cryptocontent.content.briefs import ImportReport, import_briefs
 from cryptocontent.content.projects import create_project
 from cryptocontent.content.templates import TemplateError, TemplateSpec, save_template
 from cryptocontent.storage import reading, writing
-from cryptocontent.storage.models import Brief
+from cryptocontent.storage.models import AuditEntry, Brief, Reference
 from tests.content.test_templates import GOOD
 
 WHO = Actor("test", "t")
@@ -121,3 +125,131 @@ def test_the_header_can_be_downloaded_and_is_accepted(project: Engine) -> None:
         header = csv_header(session, "p")
     assert header == "template,title,keywords,due_date,priority,topic,level,year,day,assets"
     assert len(load(project, header + "\nexplainer,,,,,Blobs,,,,\n").created) == 1
+
+
+def test_the_same_rows_in_another_order_make_nothing_twice(project: Engine) -> None:
+    load(project, HEADER + ROWS)
+    other = HEADER + "".join(f"{line}\n" for line in reversed(ROWS.splitlines()))
+    again = load(project, other)
+    assert (again.created, again.updated, len(again.unchanged), count(project)) == ((), (), 2, 2)
+
+
+def test_with_partial_the_good_rows_go_in_and_the_bad_ones_are_named(project: Engine) -> None:
+    bad = "explainer,,,31.1.2027,urgent,A,guru,3000\n"
+    with writing(project) as session:
+        report = import_briefs(session, "p", (HEADER + bad + ROWS).encode(), WHO, partial=True)
+    assert [(one.line, one.column) for one in report.problems] == [
+        (2, "priority"),
+        (2, "due_date"),
+        (2, "level"),
+        (2, "year"),
+    ], "all that is wrong with a row is said at once"
+    assert len(report.created) == count(project) == 2
+    with writing(project) as session:
+        again = import_briefs(session, "p", (HEADER + bad + ROWS).encode(), WHO, partial=True)
+    assert (again.created, len(again.unchanged)) == ((), 2)
+
+
+def test_a_wrong_header_stops_a_partial_import_and_its_rows_are_checked_all_the_same(
+    project: Engine,
+) -> None:
+    text = "template,topik,topic,topic,level\nexplainer,,Fees,,new\nexplainer,,Gas,,guru\n"
+    with writing(project) as session:
+        report = import_briefs(session, "p", text.encode(), WHO, partial=True)
+    assert [(one.line, one.column) for one in report.problems] == [(1, "topic"), (1, "topik"), (3, "level")]
+    assert "did you mean 'topic'" in report.problems[1].reason
+    assert count(project) == 0 and report.created == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "complaint"),
+    [
+        ("explaner,,,,,A,,\n", "template", "did you mean 'explainer'"),
+        (f"explainer,{'x' * 301},,,,A,,\n", "title", "301 characters; at most 300"),
+        (f"explainer,,,,,{'x' * 301},,\n", "title", "characters; at most 300"),
+        (f"explainer,,{'x' * 101},,,A,,\n", "keywords", "101 characters"),
+        (f"explainer,,{';'.join(map(str, range(51)))},,,A,,\n", "keywords", "51 keywords"),
+        ("explainer,,,,hihg,A,,\n", "priority", "did you mean 'high'"),
+        ("explainer,,,,,A\x07,,\n", "topic", "control character"),
+    ],
+)
+def test_a_cell_is_refused_with_what_is_allowed(
+    project: Engine, row: str, column: str, complaint: str
+) -> None:
+    report = load(project, HEADER + ROWS + row, dry_run=True)
+    assert [(one.line, one.column) for one in report.problems] == [(4, column)]
+    assert complaint in report.problems[0].reason
+
+
+def test_a_variable_of_another_template_is_refused_by_name(project: Engine) -> None:
+    other = GOOD | {"name": "other", "variables": {"topic": {"type": "text"}}}
+    with writing(project) as session:
+        save_template(session, "p", TemplateSpec.model_validate(other), WHO)
+    (problem,) = load(project, HEADER + "other,,,,,Fees,new,\n").problems
+    assert (problem.line, problem.column) == (2, "level")
+    assert "'other'" in problem.reason and "allowed: topic" in problem.reason
+
+
+def test_tags_and_assets_are_those_of_the_project(project: Engine) -> None:
+    spec = GOOD | {
+        "name": "tagged",
+        "variables": {"topic": {"type": "reference_tag"}, "asset": {"type": "asset_id"}},
+    }
+    with writing(project) as session:
+        save_template(session, "p", TemplateSpec.model_validate(spec), WHO)
+        for tag, status in (("fees", "active"), ("old", "withdrawn")):
+            session.add(
+                Reference(
+                    project_id="p", source="file", external_id=tag, title=tag, tags=[tag], status=status
+                )
+            )
+    head = "template,topic,asset\n"
+    assert len(load(project, f"{head}tagged,fees,bitcoin\n").created) == 1
+    report = load(project, f"{head}tagged,old,BTC\ntagged,fee,bitcoyn\n")
+    assert [(one.line, one.column) for one in report.problems] == [
+        (2, "topic"),
+        (2, "asset"),
+        (3, "topic"),
+        (3, "asset"),
+    ]
+    assert "'bitcoin'" in report.problems[1].reason and "ticker" in report.problems[1].reason
+    assert "fees" in report.problems[2].reason and "bitcoin" in report.problems[3].reason
+
+
+def test_two_briefs_whose_ids_would_meet_are_two_briefs(
+    project: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the first digits of each identity the same, as they are by chance once in some billions.
+    whole = briefs.content_hash
+    monkeypatch.setattr(
+        briefs,
+        "content_hash",
+        lambda value: (
+            "0" * 8 + whole(value)[8:] if len(value) == 3 and isinstance(value[2], dict) else whole(value)
+        ),
+    )
+    rows = "explainer,Same,,,,Blobs,,\nexplainer,Same,,,,Gas,,\n"
+    first = load(project, HEADER + rows)
+    assert len(set(first.created)) == 2
+    assert {len(one.rsplit("-", 1)[1]) for one in first.created} == {8, 16}
+    other = load(project, HEADER + "".join(f"{line}\n" for line in reversed(rows.splitlines())))
+    assert (other.created, set(other.unchanged)) == ((), set(first.created))
+
+
+def test_an_update_is_in_the_audit_trail_with_before_and_after(project: Engine) -> None:
+    load(project, HEADER + ROWS)
+    load(project, HEADER + ROWS.replace("high", "low"))
+    with reading(project) as session:
+        entry = session.scalars(select(AuditEntry).filter_by(action="brief.updated")).one()
+    assert entry.data["changed"] == {"priority": ["high", "low"]}
+
+
+def test_a_thousand_rows_are_checked_and_imported_in_seconds(sqlite_engine: Engine) -> None:
+    with writing(sqlite_engine) as session:
+        create_project(session, "p", "", WHO)
+        save_template(session, "p", TemplateSpec.model_validate(GOOD), WHO)
+    rows = "".join(f"explainer,,a;b,2027-01-02,high,Topic {n},expert,2024\n" for n in range(1000))
+    began = time.process_time()
+    assert len(load(sqlite_engine, HEADER + rows, dry_run=True).created) == 1000
+    assert len(load(sqlite_engine, HEADER + rows).created) == 1000
+    assert time.process_time() - began < 3.0

@@ -11,7 +11,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]+")
 _ELEMENTS = {
     "html", "head", "meta", "title", "style", "script", "body", "article", "section", "h1", "h2", "h3", "h4",
     "p", "a", "sup", "ol", "ul", "li", "em", "strong", "code", "pre", "blockquote", "hr", "br", "img",
-    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption",
+    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "aside",
 }  # fmt: skip
 
 
