@@ -269,14 +269,12 @@ def _walk(
         if head and seq > head.seq:
             return broken(seq, f"entry {seq} was inserted: the chain's head is entry {head.seq}")
         if row[8] != previous:
-            if last and row[8] == before_previous:
+            # Renumbered since, but else as it was written after the entry before the last: that one is new.
+            moved = [before_previous, project_id, last, *row[1:7]]
+            if row[8] == before_previous and digest != previous and _hashes(moved, row[7]) == digest:
                 return broken(last, f"entry {last} was inserted: entry {seq} follows from entry {last - 1}")
             return broken(seq, f"entry {seq} does not follow from entry {last}")
-        try:
-            content = _digest([previous, project_id, *row[:7]], row[7])
-        except (TypeError, ValueError):  # bytes or infinity: none that was recorded
-            content = ""
-        if content != digest:
+        if _hashes([previous, project_id, *row[:7]], row[7]) != digest:
             return broken(seq, f"entry {seq} was changed after it was written")
         if seq == 1 and row[3] != _FIRST_ACTION:
             return broken(1, f"entry 1 is {row[3]}, not {_FIRST_ACTION}: the chain was made anew")
@@ -294,6 +292,14 @@ def _walk(
     if kept and kept.seq > last:
         return broken(last + 1, f"entry {kept.seq}, whose hash was kept, is missing")
     return Verification(project_id, last)
+
+
+def _hashes(fields: Sequence[Any], data: Any) -> str:
+    """The hash of a stored entry's content; none if it holds what is never recorded (bytes, infinity)."""
+    try:
+        return _digest(fields, data)
+    except (TypeError, ValueError):
+        return ""
 
 
 def _gap(seq: Any, last: int, head: Head | None) -> tuple[int, str]:

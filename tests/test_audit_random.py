@@ -27,6 +27,7 @@ from cryptocontent.storage.types import new_id
 from tests.test_audit import OTHER, _hashed, unprotect
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.dictionaries(
     TEXT,
     st.recursive(
@@ -74,8 +75,8 @@ class Chain:
         query = select(AuditEntry.__table__).filter_by(project_id=self.project, seq=seq)  # type: ignore[arg-type]
         return dict(self.session.execute(query).mappings().one())
 
-    def set(self, seq: int, **values: Any) -> None:
-        where = update(AuditEntry).filter_by(project_id=self.project, seq=seq)
+    def set(self, number: int, **values: Any) -> None:
+        where = update(AuditEntry).filter_by(project_id=self.project, seq=number)
         self.session.execute(where.values(**values))
 
     def shift(self, first: int, by: int) -> None:
@@ -115,7 +116,8 @@ class Chain:
             entry = _hashed(entry, self.entry(seq - 1)["hash"] if seq > 1 else "")
         self.shift(seq, 1)
         self.session.execute(insert(AuditEntry).values(**entry))
-        return seq
+        # Of two that are the same in everything the second is the one too many.
+        return seq + 1 if of == seq else seq
 
     def head(self, how: str, by: int) -> int:
         rows = update(AuditHead).filter_by(project_id=self.project)

@@ -51,16 +51,14 @@ class Checker:
         self.inputs = inputs
         projects = {item.work.brief.project_id for item in inputs.values()}
         with reading(engine) as session:
-            self._signatures = {one: checking.signatures(session, one) for one in projects}
-            self._slugs = {one: checking.slugs_of(session, one) for one in projects}
+            self._shelves = {one: checking.Shelf.of(session, one) for one in projects}
 
     def finish(self, brief: str, work: Work) -> tuple[Work, Checked]:
         """The finished work, and what the checks say of it."""
         item, article = self.inputs[brief], article_id_of(brief)
         body = with_notices(work.draft.body, work.brief.outline, item.rules, title=work.draft.title)
         work = work.model_copy(update={"draft": Draft(title=work.draft.title, body=body)})
-        known = self._signatures[work.brief.project_id]
-        others = {one: minhash for one, minhash in known.items() if one != article}
-        checked = checking.run(subject_of(work, item.rules), others, self._slugs[work.brief.project_id])
-        known[article] = checked.minhash
+        shelf = self._shelves[work.brief.project_id]
+        checked = checking.run(subject_of(work, item.rules), article, shelf)
+        shelf.minhashes[article] = checked.minhash
         return work, checked

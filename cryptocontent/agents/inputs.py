@@ -215,10 +215,13 @@ class _Material:
                 while len(sources) + 1 < citation.number:
                     sources.append(_nothing(len(sources) + 1))
                 if len(sources) + 1 == citation.number:
+                    fact = known.get(citation.market_fact_id or "")
                     sources.append(
-                        passages[citation.passage_id].model_copy(update={"number": citation.number})
-                        if citation.passage_id
-                        else _fact_passage(citation.number, known[citation.market_fact_id], rules)
+                        _fact_passage(citation.number, fact, rules)
+                        if fact
+                        else passages[citation.passage_id or ""].model_copy(
+                            update={"number": citation.number}
+                        )
                     )
             work = Work(
                 brief=WorkBrief(

@@ -40,12 +40,13 @@ def import_file(
     """Import briefs: all rows or, if one is bad, none. The same file again makes nothing twice."""
     from cryptocontent.content.brief_files import MAX_BYTES
     from cryptocontent.content.briefs import import_briefs
-    from cryptocontent.storage import writing
+    from cryptocontent.storage import reading, writing
 
     with file.open("rb") as opened:
         data = opened.read(MAX_BYTES + 1)
     name = current.project(project)
-    with writing(current.engine) as session:
+    # Who only looks keeps nobody from writing.
+    with (reading if dry_run else writing)(current.engine) as session:
         report = import_briefs(session, name, data, current.actor, dry_run=dry_run, partial=partial)
     _print_report(report, f"{file}: ", dry_run, as_json)
 
@@ -58,7 +59,13 @@ def matrix(
         list[str],
         typer.Option(metavar="NAME=VALUE,…|@FILE", help="A variable's values, or a file with one per line."),
     ],
-    keywords: Annotated[str, typer.Option(help="Keywords of every brief, separated by ;")] = "",
+    title: Annotated[
+        str,
+        typer.Option(help="Every brief's title: '{{ topic }} in {{ year }}' (default: the template's)."),
+    ] = "",
+    keywords: Annotated[
+        str, typer.Option(help="Keywords of every brief, separated by ; and with variables as in --title.")
+    ] = "",
     due_date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="When every brief is due.")] = "",
     priority: Annotated[str, typer.Option(help="low, normal or high.")] = "normal",
     project: ProjectOption = None,
@@ -68,12 +75,12 @@ def matrix(
 ) -> None:
     """Make a brief for every combination of values. The same matrix again makes nothing twice."""
     from cryptocontent.content.matrix import import_matrix, named_values
-    from cryptocontent.storage import writing
+    from cryptocontent.storage import reading, writing
 
     values = named_values(var)
     name = current.project(project)
-    common = {"keywords": keywords, "due_date": due_date, "priority": priority}
-    with writing(current.engine) as session:
+    common = {"title": title, "keywords": keywords, "due_date": due_date, "priority": priority}
+    with (reading if dry_run else writing)(current.engine) as session:
         report = import_matrix(
             session, name, template, values, current.actor, common=common, dry_run=dry_run, partial=partial
         )
@@ -110,6 +117,9 @@ def header(
     to: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to a file; its ending names the format.")
     ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Only this template's variables (default: those of all templates).")
+    ] = None,
     project: ProjectOption = None,
 ) -> None:
     """Print the header of the project's import file, or write a workbook to fill in."""
@@ -127,9 +137,9 @@ def header(
     name = current.project(project)
     with reading(current.engine) as session:
         if file_format == "xlsx":
-            data = xlsx_header(session, name)
+            data = xlsx_header(session, name, template)
         else:
-            data = f"{csv_header(session, name)}\n".encode()
+            data = f"{csv_header(session, name, template)}\n".encode()
     if to is None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

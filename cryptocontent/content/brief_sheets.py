@@ -12,6 +12,7 @@ from cryptocontent.content.brief_files import MAX_ROWS, SHEET
 from cryptocontent.content.briefs import PRIORITIES, RowChecker
 from cryptocontent.content.templates import Known, TemplateSpec, Variable, sample_value
 from cryptocontent.content.templates.spec import FIXED_COLUMNS, MAX_TITLE
+from cryptocontent.errors import NotFound
 
 _FIXED = {
     "template": ("the name of a template", "yes"),
@@ -60,18 +61,30 @@ class _Column:
         return list(found)
 
 
-def csv_header(session: Session, project_id: str) -> str:
-    """The header line of the project's import file."""
+def csv_header(session: Session, project_id: str, template: str | None = None) -> str:
+    """The header line of the project's import file, or of one for briefs of one template; `NotFound` for
+    an unknown template."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(RowChecker(session, project_id).columns)
+    csv.writer(text, lineterminator="").writerow(_checker(session, project_id, template).columns)
     return text.getvalue()
 
 
-def xlsx_header(session: Session, project_id: str) -> bytes:
-    """A workbook to fill in: sheet `briefs` with a typed header, sheet `columns` that explains it."""
+def _checker(session: Session, project_id: str, template: str | None) -> RowChecker:
+    checker = RowChecker(session, project_id)
+    if template is not None:
+        try:
+            checker.templates = {template: checker.template(template)}
+        except ValueError as error:
+            raise NotFound(f"template {template!r}: {error}") from None
+    return checker
+
+
+def xlsx_header(session: Session, project_id: str, template: str | None = None) -> bytes:
+    """A workbook to fill in: sheet `briefs` with a typed header, sheet `columns` that explains it. For all
+    of the project's templates, or for one; `NotFound` if there is no such template."""
     from openpyxl import Workbook
 
-    checker = RowChecker(session, project_id)
+    checker = _checker(session, project_id, template)
     specs = [spec for _, spec in checker.templates.values()]
     columns = [_Column(name) for name in checker.columns]
     for column in columns:

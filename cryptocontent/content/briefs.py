@@ -255,13 +255,11 @@ def _only(row: Row, columns: Container[str]) -> Row:
 
 
 def _header_problems(table: Table, allowed: Sequence[str]) -> list[RowProblem]:
-    problems = [
-        RowProblem(
-            1, name, shown(name), f"unknown column{hint(name, allowed)}; allowed: {', '.join(allowed)}"
-        )
-        for name in table.header
-        if name not in allowed
-    ]
+    problems = list(table.header_problems)
+    for name in table.header:
+        if name not in allowed:
+            reason = f"unknown column{hint(name, allowed)}; allowed: {', '.join(allowed)}"
+            problems.append(RowProblem(1, name, shown(name), reason))
     if "template" not in table.header:
         problems.append(RowProblem(1, "template", "", "the column is missing"))
     if not table.rows:

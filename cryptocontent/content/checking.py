@@ -23,7 +23,7 @@ from cryptocontent.content.sources import Known, known_sources, targets_of
 from cryptocontent.content.templates import Outline, TemplateSpec, outline
 from cryptocontent.errors import NotFound, Refused
 from cryptocontent.identity import Person
-from cryptocontent.storage.database import batched
+from cryptocontent.storage.database import batched, pairs
 from cryptocontent.storage.models import (
     Approval,
     Article,
@@ -50,46 +50,44 @@ class Checked:
     minhash: bytes
 
 
-def run(subject: Subject, others: Mapping[str, bytes], slugs: Mapping[str, str]) -> Checked:
-    """All checks over `subject`. `others` are the signatures of the project's other articles by id."""
+def run(subject: Subject, article_id: str, shelf: "Shelf") -> Checked:
+    """All checks over `subject`, a text of that article."""
     minhash = signature(subject.markdown)
+    others = {one: sketch for one, sketch in shelf.minhashes.items() if one != article_id}
     near = similar(minhash, others)[:_NEIGHBOURS]
     subject = replace(
         subject,
-        neighbours=tuple(Neighbour(one, slugs.get(one, one), round(likeness, 3)) for one, likeness in near),
+        neighbours=tuple(
+            Neighbour(one, shelf.slugs.get(one, one), round(likeness, 3)) for one, likeness in near
+        ),
     )
     findings = tuple(run_checks(subject))
     return Checked(findings, quality(subject, findings), subject.rules.version, minhash)
 
 
-def signatures(session: Session, project_id: str, without: Sequence[str] = ()) -> dict[str, bytes]:
-    """The MinHashes of the project's articles, by article."""
-    rows = session.execute(
-        select(Signature.article_id, Signature.minhash).filter_by(project_id=project_id)
-    ).tuples()
-    return {article: minhash for article, minhash in rows if article not in without}
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The texts of a project's articles, by which near-duplicates are known: MinHashes and slugs."""
 
+    minhashes: dict[str, bytes]
+    slugs: dict[str, str]
 
-def slugs_of(session: Session, project_id: str) -> dict[str, str]:
-    """The slugs of the project's articles, by article."""
-    return dict(
-        session.execute(select(Article.id, Article.slug).filter_by(project_id=project_id)).tuples().all()
-    )
-
-
-def others_of(session: Session, article: Article) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The signatures and slugs of the project's other articles."""
-    return signatures(session, article.project_id, [article.id]), slugs_of(session, article.project_id)
+    @classmethod
+    def of(cls, session: Session, project_id: str) -> "Shelf":
+        """All of them, in two queries; who checks many articles reads it once."""
+        minhashes = select(Signature.article_id, Signature.minhash).filter_by(project_id=project_id)
+        slugs = select(Article.id, Article.slug).filter_by(project_id=project_id)
+        return cls(pairs(session.execute(minhashes)), pairs(session.execute(slugs)))
 
 
 def check_version(
-    session: Session, article: Article, version: Version, cause: str, now: datetime | None = None
+    session: Session, article: Article, version: Version, cause: str, shelf: Shelf | None = None
 ) -> Checked:
     """Check a stored version against what is known now, and keep the result."""
     context = brief_context(session, article)
     known = known_sources(session, targets_of(session, version), context.rules)
-    subject = subject_for(session, article, context, version.markdown, known, now or utc_now())
-    checked = run(subject, *others_of(session, article))
+    subject = subject_for(session, article, context, version.markdown, known, utc_now())
+    checked = run(subject, article.id, shelf or Shelf.of(session, article.project_id))
     keep(session, article, version.id, checked, cause)
     return checked
 

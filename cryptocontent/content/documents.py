@@ -143,7 +143,7 @@ def parse(body: str) -> list[Block]:
             blocks.append(Heading(len(heading[1]), heading[2]))
         elif figure := _FIGURE.match(chunk):
             blocks.append(Figure(figure["alt"], figure["src"], figure["caption"] or ""))
-        elif chunk.startswith(("```", "~~~", "|", ">", "<", ":::")):
+        elif chunk.lstrip().startswith(("```", "~~~", "|", ">", "<", ":::")):
             blocks.append(Verbatim(chunk))
         else:
             blocks.append(parse_paragraph(chunk))

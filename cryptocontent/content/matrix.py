@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 from cryptocontent.audit import Actor, lock
 from cryptocontent.content.brief_files import MAX_BYTES, MAX_ROWS, Row, RowProblem, shown
 from cryptocontent.content.briefs import ImportReport, RowChecker, save_briefs
+from cryptocontent.content.templates import Known, TemplateSpec
+from cryptocontent.content.templates.rendering import TextError, render, text_problem
 from cryptocontent.content.templates.spec import FIXED_COLUMNS
 from cryptocontent.content.templates.variables import read_variables
 from cryptocontent.errors import NotFound, Refused
 
 MAX_COMBINATIONS = MAX_ROWS
 """Briefs that one matrix may make."""
+_RENDERED = ("title", "keywords")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,9 @@ def import_matrix(
     partial: bool = False,
 ) -> ImportReport:
     """A brief of `template` for every combination of `values` (variable → its values, each plain or a
-    `Value`), with the cells of `common` (keywords, due_date, priority) in each. Checked and stored as an
-    import is: all or nothing, or with `partial` the good ones; what is there already is not made again.
+    `Value`), with the cells of `common` (title, keywords, due_date, priority) in each; title and keywords
+    are Jinja2 with the brief's variables, as a template's texts are. Checked and stored as an import is:
+    all or nothing, or with `partial` the good ones; what is there already is not made again.
 
     `Refused` if there are more than `MAX_COMBINATIONS`; `NotFound` for an unknown template. A problem's
     line is the value's place in its list."""
@@ -96,23 +100,47 @@ def import_matrix(
     missing = {name: one for name, one in spec.variables.items() if name not in lists}
     for name, value, reason in read_variables(missing, {}, checker.known)[1]:
         problems.append(RowProblem(0, name, shown(value), reason))
+    texts = {name: str(text) for name in _RENDERED if (text := (common or {}).get(name))}
+    lists_known = [name for name, one in spec.variables.items() if one.type == "list"]
+    for name, text in texts.items():
+        if reason := text_problem(text, spec.variables, lists_known):
+            problems.append(RowProblem(0, name, shown(text), reason))
     if problems and (not partial or any(not problem.line for problem in problems)):
         return ImportReport(problems=tuple(problems))
-    rows = [
-        Row(
-            number,
-            {**(common or {}), "template": template}
-            | {name: one.value for name, one in zip(good, combination, strict=True)},
-        )
-        for number, combination in enumerate(product(*good.values()), 1)
-    ]
+    rows: list[Row] = []
+    for number, combination in enumerate(product(*good.values()), 1):
+        cells = {name: one.value for name, one in zip(good, combination, strict=True)}
+        filled, unfit = _filled(texts, spec, cells, checker.known)
+        problems += unfit
+        if not unfit:
+            rows.append(Row(number, {**(common or {}), **filled, "template": template, **cells}))
     briefs, found = checker.check_all(rows)
     # A combination is no line of anything; what is wrong with many of them stands once for each cause.
-    problems += dict.fromkeys(RowProblem(0, one.column, one.value, one.reason) for one in found)
+    problems = [
+        *dict.fromkeys(problems),
+        *dict.fromkeys(RowProblem(0, one.column, one.value, one.reason) for one in found),
+    ]
     if problems and not partial:
         return ImportReport(problems=tuple(problems))
     report = save_briefs(session, project_id, briefs, actor, origin=origin, dry_run=dry_run)
     return ImportReport(report.created, report.updated, report.unchanged, tuple(problems))
+
+
+def _filled(
+    texts: Mapping[str, str], spec: TemplateSpec, cells: Mapping[str, Any], known: Known
+) -> tuple[dict[str, str], list[RowProblem]]:
+    """The texts with a combination's variables filled in, and why that can't be done."""
+    if not texts:
+        return {}, []
+    variables, _ = read_variables(spec.variables, cells, known)
+    filled: dict[str, str] = {}
+    problems: list[RowProblem] = []
+    for name, text in texts.items():
+        try:
+            filled[name] = render(text, variables)
+        except TextError as error:
+            problems.append(RowProblem(0, name, shown(text), str(error)))
+    return filled, problems
 
 
 def _sound(

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session, object_session
 
 from cryptocontent.audit import lock, record, text_change
-from cryptocontent.content.checking import brief_context, keep, others_of, run, subject_for
+from cryptocontent.content.checking import Shelf, brief_context, keep, run, subject_for
 from cryptocontent.content.checks.compliance import with_notices
 from cryptocontent.content.documents import SOURCES_HEADING, cited_numbers, render_article
 from cryptocontent.content.sources import Known, Target, known_sources, targets_of
@@ -88,9 +88,8 @@ def save_version(
     text = render_article(title, body, [one.footnote for one in known.values()])
     if text == base.markdown:
         return base
-    checked = run(
-        subject_for(session, article, context, text, known, utc_now()), *others_of(session, article)
-    )
+    subject = subject_for(session, article, context, text, known, utc_now())
+    checked = run(subject, article.id, Shelf.of(session, article.project_id))
     version = _insert(session, article, base, title, text, by, origin or {}, contributors, checked.metrics)
     _insert_citations(session, version.id, cited_numbers(body), known)
     keep(session, article, version.id, checked, "save")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from cryptocontent.audit import Actor, Change, lock, record_all
 from cryptocontent.content.checking import (
     BriefContext,
+    Shelf,
     brief_context,
     check_version,
     finding_row,
@@ -161,13 +162,14 @@ def _flag(session: Session, project_id: str, references: Sequence[Reference]) ->
     }
     by_id = {one.id: one for one in references}
     older: list[tuple[_Affected, str]] = []
+    shelf = Shelf.of(session, project_id)
     for one in affected:
         for version_id, cited in one.citing.items():
             if version_id != one.article.version_id:
                 older.append((one, version_id))
             elif not cited.keys() <= standing.get(one.article.id, set()):
                 version = session.get_one(Version, version_id)
-                check_version(session, one.article, version, "recall")
+                check_version(session, one.article, version, "recall", shelf)
                 one.flagged[version_id] = version.number
     contexts: dict[str, BriefContext] = {}
     for some in batched(older, _VERSIONS_AT_ONCE):
@@ -317,10 +319,11 @@ def readmit(
             one.status, one.recall_reason, one.updated_at = str(data["after"]), None, utc_now()
             changes.append(Change(by.actor, "reference.readmitted", f"reference:{one.external_id}", data))
         session.flush()
+        shelf = Shelf.of(session, project_id)
         for item in _citing(session, found):
             if item.article.version_id in item.citing:
                 version = session.get_one(Version, item.article.version_id)
-                check_version(session, item.article, version, "recall")
+                check_version(session, item.article, version, "recall", shelf)
         record_all(session, project_id, changes)
     if found:
         sync_index(engine, settings, project_id)

@@ -50,7 +50,16 @@ def test_the_five_agents_are_ops_in_their_order_and_in_the_pool() -> None:
 
 def test_jobs_and_sensors_for_the_common_requests() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"import_references", "generate_articles", "regenerate_briefs", "export_articles"}
+    assert names == {
+        "import_references",
+        "check_knowledge",
+        "generate_articles",
+        "regenerate_briefs",
+        "check_articles",
+        "export_articles",
+        "publish_scheduled",
+        "recall_references",
+    }
     assert {sensor.name for sensor in defs.sensors or ()} == {"catalog", "generations"}
 
 

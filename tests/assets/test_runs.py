@@ -95,7 +95,7 @@ def test_a_generation_materializes_research_and_articles(house: House) -> None:
     event = house.instance.get_latest_materialization_event(ARTICLES)
     assert event and event.asset_materialization
     metadata = event.asset_materialization.metadata
-    assert metadata["title"].value and metadata["words"].value == 10
+    assert metadata["title"].value and metadata["words"].value == 110
     assert str(metadata["preview"].value).startswith("# Topic")
     assert house.status(generation) == "done"
 

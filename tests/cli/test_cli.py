@@ -163,8 +163,8 @@ def test_a_project_is_made_once_and_bad_ids_are_refused(own: Home) -> None:
 def test_a_bad_template_is_named_with_file_and_field_and_nothing_is_added(own: Home) -> None:
     own.steps["bad template"].refused(1, "bad.yaml", "words", "min 900 is above max 100", "sections")
     assert "explainer" not in own.steps["bad template"].out
-    assert own.steps["templates"].out.count("new version") == 2
-    assert rows(own, "SELECT count(*) FROM template_versions") == [(2,)], "all files or none"
+    assert own.steps["templates"].out.count("new version") == 3
+    assert rows(own, "SELECT count(*) FROM template_versions") == [(3,)], "all files or none"
 
 
 def test_a_broken_file_is_reported_and_the_rest_goes_on(own: Home) -> None:
@@ -282,7 +282,7 @@ def test_a_template_is_shown_as_it_was_added(own: Home) -> None:
     data = yaml.safe_load(shown.out)
     assert data["title"] == added["title"] and data["words"] == added["words"]
     assert [one["heading"] for one in data["sections"]] == [one["heading"] for one in added["sections"]]
-    own.run("template", "show", "nothing").refused(1, "'nothing'", "comparison, explainer")
+    own.run("template", "show", "nothing").refused(1, "'nothing'", "base-article, comparison, explainer")
 
 
 # Searching

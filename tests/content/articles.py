@@ -5,8 +5,10 @@ from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor
 from cryptocontent.content.articles import find_version
+from cryptocontent.content.checks.compliance import with_notices
 from cryptocontent.content.projects import create_project
-from cryptocontent.content.templates import TemplateSpec, save_template
+from cryptocontent.content.rules import shipped_rules
+from cryptocontent.content.templates import TemplateSpec, outline, save_template
 from cryptocontent.identity import Person
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import (
@@ -42,6 +44,8 @@ SPEC = TemplateSpec.model_validate(
     }
 )
 BODY = f"{PASSAGES[0]}[^1]\n\n## Blobs\n\n{PASSAGES[1]}[^2]\n\n## Blocks\n\n{PASSAGES[2]}[^3]"
+
+READY = with_notices(BODY, outline(SPEC, {"topic": "Fees"}, "Fees"), shipped_rules(), title="Fees")
 
 
 def make_article(engine: Engine, article_id: str = "a", project: str = "p") -> None:
@@ -100,7 +104,7 @@ def _first_version(session: Session, project: str, article_id: str, brief_id: st
     article = {"id": article_id, "project_id": project, "brief_id": brief_id, "slug": "fees", "title": "Fees"}
     session.execute(insert(Article), [article])
     version = {"id": "v1", "article_id": article_id, "number": 1, "author_kind": "stage", "author": "seo"}
-    version |= {"title": "Fees", "markdown": f"# Fees\n\n{BODY}\n", "content_hash": "1"}
+    version |= {"title": "Fees", "markdown": f"# Fees\n\n{READY}\n", "content_hash": "1"}
     version |= {"provenance": {"research": "res", "stage": "seo"}, "details": {"seo": None, "metrics": {}}}
     session.execute(insert(Version), [version])
     cited = [

@@ -1,8 +1,13 @@
 """Bulk briefs: every bad row is reported before anything is written; nothing is made twice."""
 
+import csv
+import io
 import time
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from cryptocontent.audit import Actor, verify
@@ -11,6 +16,7 @@ from cryptocontent.content.brief_sheets import csv_header
 from cryptocontent.content.briefs import ImportReport, import_briefs
 from cryptocontent.content.projects import create_project
 from cryptocontent.content.templates import TemplateError, TemplateSpec, save_template
+from cryptocontent.errors import NotFound
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import AuditEntry, Brief, Reference
 from tests.content.test_templates import GOOD
@@ -221,13 +227,12 @@ def test_two_briefs_whose_ids_would_meet_are_two_briefs(
 ) -> None:
     # With the first digits of each identity the same, as they are by chance once in some billions.
     whole = briefs.content_hash
-    monkeypatch.setattr(
-        briefs,
-        "content_hash",
-        lambda value: (
-            "0" * 8 + whole(value)[8:] if len(value) == 3 and isinstance(value[2], dict) else whole(value)
-        ),
-    )
+
+    def meeting(value: list[Any]) -> str:
+        digest = whole(value)
+        return "0" * 8 + digest[8:] if isinstance(value[2], dict) else digest
+
+    monkeypatch.setattr(briefs, "content_hash", meeting)
     rows = "explainer,Same,,,,Blobs,,\nexplainer,Same,,,,Gas,,\n"
     first = load(project, HEADER + rows)
     assert len(set(first.created)) == 2
@@ -244,12 +249,79 @@ def test_an_update_is_in_the_audit_trail_with_before_and_after(project: Engine) 
     assert entry.data["changed"] == {"priority": ["high", "low"]}
 
 
-def test_a_thousand_rows_are_checked_and_imported_in_seconds(sqlite_engine: Engine) -> None:
+LINE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), max_size=30).map(
+    lambda text: " ".join(text.split())
+)
+FILLED = st.fixed_dictionaries(
+    {
+        "topic": LINE.filter(bool),
+        "title": LINE,
+        "keywords": st.lists(LINE.filter(lambda word: word and ";" not in word), max_size=3, unique=True),
+        "due_date": st.none() | st.dates(),
+        "priority": st.sampled_from(briefs.PRIORITIES),
+        "level": st.sampled_from(("new", "expert")),
+        "year": st.none() | st.integers(2009, 2030),
+        "day": st.none() | st.dates(),
+        "assets": st.lists(LINE.filter(lambda word: word and ";" not in word), max_size=3),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(FILLED, min_size=1, max_size=5, unique_by=lambda row: row["topic"]))
+def test_what_is_in_the_file_is_in_the_briefs(light: Engine, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["template", *rows[0]])
+    writer.writeheader()
+    for row in rows:
+        lists = {name: "; ".join(row[name]) for name in ("keywords", "assets")}
+        writer.writerow({"template": "explainer", **row, **lists})
+    first = load(light, text.getvalue())
+    assert first.problems == ()
+    by_topic: dict[str, Brief] = {}
+    with reading(light) as session:
+        for brief_id in (*first.created, *first.updated, *first.unchanged):
+            brief = session.get_one(Brief, brief_id)
+            by_topic[brief.variables["topic"]] = brief
+    for row in rows:
+        brief = by_topic[row["topic"]]
+        assert brief.title == (row["title"] or f"{row['topic']}, explained")
+        assert (brief.keywords, brief.due_date, brief.priority) == (
+            row["keywords"],
+            row["due_date"],
+            row["priority"],
+        )
+        assert brief.variables == {
+            "topic": row["topic"],
+            "level": row["level"],
+            "year": "" if row["year"] is None else row["year"],
+            "day": "" if row["day"] is None else row["day"].isoformat(),
+            "assets": row["assets"] or "",
+        }
+    assert len(load(light, text.getvalue()).unchanged) == len(rows)
+
+
+@pytest.fixture
+def light(sqlite_engine: Engine) -> Engine:
     with writing(sqlite_engine) as session:
         create_project(session, "p", "", WHO)
         save_template(session, "p", TemplateSpec.model_validate(GOOD), WHO)
+    return sqlite_engine
+
+
+def test_a_thousand_rows_are_checked_and_imported_in_seconds(light: Engine) -> None:
     rows = "".join(f"explainer,,a;b,2027-01-02,high,Topic {n},expert,2024\n" for n in range(1000))
     began = time.process_time()
-    assert len(load(sqlite_engine, HEADER + rows, dry_run=True).created) == 1000
-    assert len(load(sqlite_engine, HEADER + rows).created) == 1000
+    assert len(load(light, HEADER + rows, dry_run=True).created) == 1000
+    assert len(load(light, HEADER + rows).created) == 1000
     assert time.process_time() - began < 3.0
+
+
+def test_a_header_for_one_template_has_its_variables_only(project: Engine) -> None:
+    other = GOOD | {"name": "other", "variables": {"topic": {"type": "text"}, "mood": {"type": "text"}}}
+    with writing(project) as session:
+        save_template(session, "p", TemplateSpec.model_validate(other), WHO)
+    with reading(project) as session:
+        assert csv_header(session, "p", "other") == "template,title,keywords,due_date,priority,topic,mood"
+        with pytest.raises(NotFound, match="did you mean 'other'"):
+            csv_header(session, "p", "othr")

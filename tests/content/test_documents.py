@@ -12,6 +12,7 @@ from cryptocontent.content.documents import (
     Verbatim,
     body_words,
     cited_numbers,
+    notice_lines,
     parse,
     render,
     render_article,
@@ -115,3 +116,29 @@ def test_a_source_cannot_bring_markup_along() -> None:
     )
     assert "\\[a](b)" in text
     assert "javascript" not in Source(2, "T", url="javascript:alert(1)").render()
+
+
+NOTICE_TEXT = "::: notice uk-risk-warning\nDon't invest.\n\n## No heading\n\n- no item\n:::"
+
+
+def test_a_locked_notice_is_one_block_whatever_stands_in_it() -> None:
+    for body in (f"{NOTICE_TEXT}\n\nText.", f"Before.\n{NOTICE_TEXT}\nText."):
+        blocks = parse(body)
+        assert Verbatim(NOTICE_TEXT) in blocks and blocks[-1] == Paragraph((Sentence("Text."),))
+        assert body_words(blocks) == body_words(parse(body.replace(NOTICE_TEXT, "")))
+    assert render(parse(f"{NOTICE_TEXT}\n\nText.")) == f"{NOTICE_TEXT}\n\nText."
+
+
+def test_a_notice_without_an_end_swallows_nothing() -> None:
+    body = "::: notice a\nIts words.\n\n## A heading\n\nText.\n\n::: notice b\nOther words.\n:::"
+    assert [type(block) for block in parse(body)] == [Verbatim, Heading, Paragraph, Verbatim]
+    assert notice_lines(body.splitlines()) == [(0, None, "a"), (7, 9, "b")]
+
+
+def test_notices_in_code_are_examples() -> None:
+    code = "```text\n::: notice a\nWords.\n:::\n```"
+    assert parse(code) == [Verbatim(code)] and notice_lines(code.splitlines()) == []
+
+
+def test_an_indented_fence_is_code_too() -> None:
+    assert isinstance(parse("Text.\n\n  ```\nx = 1\n  ```")[1], Verbatim)

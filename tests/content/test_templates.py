@@ -52,7 +52,7 @@ def write(path: Path, **changes: Any) -> Path:
         ({"title": "{{ topic"}, "title: "),
         (
             {"title": "{{ nobody }}"},
-            "title: 'nobody' is not a variable; there are: assets, day, level, topic, year$",
+            "title: 'nobody' is not a variable; there are: assets, day, .*, year$",
         ),
         ({"title": "{{ topic.__class__.__mro__ }}"}, "title: the attribute .__mro__ can't be used"),
         ({"variables": {"topic": {"type": "enum"}}}, "variables.topic.values: required, but missing"),

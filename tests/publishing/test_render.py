@@ -61,7 +61,7 @@ ATTACKS = [
 def article(**changed: Any) -> dict[str, Any]:
     values = {
         "id": "a1", "project": "p", "slug": "the-base-fee", "title": "The base fee", "status": "in_review",
-        "version": 5, "words": 12, "brief": "p--b", "updated_at": "2026-01-02T03:04:05+00:00",
+        "version": 5, "words": 12, "quality": {"uniqueness": 0.9}, "brief": "p--b", "updated_at": "2026-01-02T03:04:05+00:00",
     }  # fmt: skip
     return values | changed
 
@@ -263,3 +263,48 @@ def test_no_text_whatever_runs_or_breaks_the_files(title: str, body: str, url: s
     post = frontmatter.loads(to_markdown(item))
     assert (post["title"], post["description"], post["keywords"]) == (title, words, [words])
     assert json.loads(to_json(item))["markdown"] == item.markdown
+
+
+NOTICE = "::: notice uk-risk-warning\nDon't *invest* <b>all</b>.\n\nSecond paragraph.\n:::"
+
+
+def with_body(body: str) -> Rendered:
+    return rendered(markdown=render_article("The base fee", body, SOURCES))
+
+
+def test_a_locked_notice_is_set_apart_in_html() -> None:
+    html = to_html(with_body(f"{NOTICE}\n\n{BODY}"))
+    assert dangers(html) == []
+    assert Page(html).all("aside") == [{"class": "notice", "role": "note"}]
+    aside = html.partition('<aside class="notice" role="note">')[2].partition("</aside>")[0]
+    assert "Don't <em>invest</em> &lt;b&gt;all&lt;/b&gt;." in aside and "Second paragraph." in aside
+    assert "base fee is burned" not in aside and ":::" not in html
+
+
+def test_a_locked_notice_is_a_quotation_in_markdown() -> None:
+    content = frontmatter.loads(to_markdown(with_body(f"Before.\n\n{NOTICE}\nAfter.[^3]"))).content
+    quoted = "> Don't *invest* <b>all</b>.\n>\n> Second paragraph."
+    assert f"Before.\n\n{quoted}\n\nAfter.[^3]" in content
+    assert json.loads(to_json(with_body(NOTICE)))["markdown"] == f"# The base fee\n\n{NOTICE}\n"
+
+
+def test_a_notice_that_nothing_closes_takes_nothing_along() -> None:
+    item = with_body("::: notice a\n\nStill the article.\n\n## How\n\nText.[^3]")
+    page = Page(to_html(item))
+    assert page.all("aside") == [] and "::: notice a" in page.text
+    assert ("h2", "How") in page.headings
+    assert "\n::: notice a\n" in to_markdown(item)
+
+
+def test_a_notice_in_code_stays_code() -> None:
+    code = f"```text\n{NOTICE}\n```"
+    item = with_body(code)
+    assert Page(to_html(item)).all("aside") == [] and code in to_markdown(item)
+
+
+@pytest.mark.parametrize(
+    "line", ["::: danger", ':::notice x" onclick="alert(1)', "::: notice", "::: Notice X"]
+)
+def test_no_other_container_is_made(line: str) -> None:
+    html = to_html(with_body(f"{line}\nText.\n:::\n\nMore."))
+    assert dangers(html) == [] and Page(html).all("aside") == []

@@ -36,6 +36,7 @@ def validate(table: str, rows: Sequence[dict[str, Any]]) -> list[Outcome]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     import pandas as pd
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     columns = REFERENCE_COLUMNS if table == "references" else PASSAGE_COLUMNS
     frame = pd.DataFrame(list(rows), columns=list(columns))
@@ -43,7 +44,7 @@ def validate(table: str, rows: Sequence[dict[str, Any]]) -> list[Outcome]:
         frame["whole"] = (frame["end"] > frame["start"]) & (frame["end"] <= frame["document_characters"])
         frame["searchable"] = frame["indexed_in"].notna()
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     batch = (
         context.data_sources.add_pandas(table)
         .add_dataframe_asset(table)

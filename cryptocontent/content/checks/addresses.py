@@ -172,7 +172,7 @@ def _around(subject: Subject, start: int, end: int) -> Iterator[str]:
     """What may name the address's chain, nearest first and without the address itself: its sentence (or
     line, of a table), its block, and the heading over it. Code names nothing."""
     block = _block(subject, start)
-    if block and isinstance(block.block, Verbatim) and block.block.text.startswith(("```", "~~~")):
+    if block and isinstance(block.block, Verbatim) and block.block.text.lstrip().startswith(("```", "~~~")):
         return
     text = subject.markdown
     sentence = next((one for one in subject.sentences if one.start <= start < one.end), None)

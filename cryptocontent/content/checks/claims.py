@@ -7,7 +7,7 @@ jurisdiction. A sentence that denies, reports or warns of such a claim is excuse
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cryptocontent.content.checks.patterns import Line, first_match, holds_any, lines_of
+from cryptocontent.content.checks.patterns import Line, first_match, holds_any, lines_of, searchable
 from cryptocontent.content.checks.rule import Rule
 from cryptocontent.content.checks.subject import Subject
 from cryptocontent.content.findings import NewFinding
@@ -53,7 +53,7 @@ def check(subject: Subject) -> Iterator[NewFinding]:
     """The forbidden claims of title, headings, sentences, tables and quotations: one finding for each kind
     and sentence."""
     claims, jurisdictions = subject.rules.claims, subject.rules.jurisdictions.jurisdictions
-    text = subject.markdown.lower()
+    text = searchable(subject)
     general = [one for one in claims.forbidden if holds_any(text, one.words)]
     local = [
         (where.id, one)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from cryptocontent.content.checks.patterns import first_match, holds_any, lines_of
+from cryptocontent.content.checks.patterns import first_match, holds_any, lines_of, searchable
 from cryptocontent.content.checks.rule import Rule
 from cryptocontent.content.checks.subject import PlacedBlock, Subject
 from cryptocontent.content.documents import NOTICE, notice_lines
@@ -30,12 +30,13 @@ _PLACES = {
 }
 _HEADING = re.compile(r"#{1,6}\s")
 _FENCE = re.compile(r"\s*(```|~~~)")
+_BLANK_START = re.compile(r"\A(?:[ \t]*\n)+")
 
 
 def promotes(subject: Subject) -> bool:
     """Whether a sentence of the article invites its reader to buy, invest or sign up."""
     rules = subject.rules.claims
-    if not holds_any(subject.markdown.lower(), rules.promotion.words):
+    if not holds_any(searchable(subject), rules.promotion.words):
         return False
     return any(
         first_match(line, rules.promotion.words, rules.promotion.patterns, rules.exceptions)
@@ -174,7 +175,7 @@ def with_notices(
         *places["end"],
         subject.markdown[subject.body_span[1] :],
     ]
-    return "\n\n".join(part.strip("\n") for part in parts if part.strip())
+    return "\n\n".join(_BLANK_START.sub("", part).rstrip() for part in parts if part.strip())
 
 
 def _without_notices(lines: Sequence[str], rules: Rules) -> tuple[list[str], bool]:
@@ -187,19 +188,18 @@ def _without_notices(lines: Sequence[str], rules: Rules) -> tuple[list[str], boo
     found = notice_lines(lines)
     for start, end, name in found:
         kept += lines[last:start]
+        # One blank line where the notice stood: not two, and not none, which would join two paragraphs.
+        while kept and not kept[-1].strip():
+            kept.pop()
         last = start + 1
         if end is not None:
             size = len(_paragraphs(texts.get(name, "").splitlines())) or 1
-            rest = _paragraphs(lines[start + 1 : end])[size:]
-            for paragraph in rest:
-                kept += ["", *paragraph, ""]
+            for paragraph in _paragraphs(lines[start + 1 : end])[size:]:
+                kept += ["", *paragraph]
             last = end + 1
-        # One blank line where the notice stood: not two, and not none, which would join two paragraphs.
+        kept.append("")
         while last < len(lines) and not lines[last].strip():
             last += 1
-        while kept and not kept[-1].strip():
-            kept.pop()
-        kept.append("")
     kept += lines[last:]
     return kept, bool(found)
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from cryptocontent.content.checks.patterns import Line, first_match, holds_any, lines_of, plain
+from cryptocontent.content.checks.patterns import Line, first_match, holds_any, lines_of, plain, searchable
 from cryptocontent.content.checks.rule import Rule
 from cryptocontent.content.checks.subject import Subject
 from cryptocontent.content.findings import NewFinding
@@ -64,7 +64,7 @@ def check(subject: Subject) -> Iterator[NewFinding]:
 
 def _instructions(subject: Subject) -> Iterator[NewFinding]:
     rules = subject.rules.injection
-    if not holds_any(subject.markdown.lower(), rules.words):
+    if not holds_any(searchable(subject), rules.words):
         return
     for line in (*lines_of(subject), *_sources(subject)):
         if found := first_match(line, rules.words, rules.patterns, rules.exceptions):

@@ -37,6 +37,13 @@ def _excuses(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern.replace("{claim}", _FOUND), re.I) for pattern in patterns)
 
 
+def searchable(subject: Subject) -> str:
+    """The whole Markdown in lower case with single spaces: what is asked for `words` first."""
+    if "searchable" not in subject.memo:
+        subject.memo["searchable"] = plain(" ".join(subject.markdown.split())).lower()
+    return str(subject.memo["searchable"])
+
+
 def holds_any(lowered: str, words: Sequence[str]) -> bool:
     """Whether one of the words stands in a text of lower case; true if there are no words to look for."""
     return not words or any(word in lowered for word in words)

@@ -54,6 +54,8 @@ def near(word: str, words: Iterable[str], limit: int = 3) -> list[str]:
     from rapidfuzz import process, utils
     from rapidfuzz.distance import JaroWinkler
 
+    if not utils.default_process(word):
+        return []
     # 0.8 of Jaro-Winkler: a slip or two, or the same beginning; not merely some letters in common.
     found = process.extract(
         word,

@@ -1,7 +1,7 @@
 """Addresses: public test vectors of the standards, and what only resembles one.
 
-EIP-55, EIP-1191, BIP-173, BIP-350 and CIP-19 give their vectors; the others are the genesis address, well-known
-contracts, and addresses that the projects' documentation shows.
+EIP-55, EIP-1191, BIP-173, BIP-350 and CIP-19 give their vectors; the others are the genesis address,
+well-known contracts, and addresses that the projects' documentation shows.
 """
 
 import pytest
@@ -127,7 +127,11 @@ def test_an_address_in_one_case_is_named_once() -> None:
 
 def test_one_wrong_character_of_a_hundred_is_found_in_tables_and_code() -> None:
     wrong = EVM.replace("F3E94", "F3e94")
-    for body in (f"| name | at |\n|---|---|\n| vault | {wrong} |", f"```text\n{wrong}\n```", f"> At {wrong}."):
+    for body in (
+        f"| name | at |\n|---|---|\n| vault | {wrong} |",
+        f"```text\n{wrong}\n```",
+        f"> At {wrong}.",
+    ):
         assert only(addresses.check, subject(body)).rule == "address.bad_checksum"
 
 

@@ -44,6 +44,7 @@ CLAIMS = [
     ("It is safer than a savings account.", "better_than_bank"),
     ("The SEC-approved token is listed now.", "endorsement"),
     ("The coin is endorsed by Elon Musk.", "endorsement"),
+    ("The token was approved by the SEC.", "endorsement"),
     ("Your FDIC-insured stablecoin waits.", "insured"),
     ("Send 1 BTC to this address and receive 2 BTC back.", "giveaway"),
     ("Claim your free airdrop.", "giveaway"),
@@ -68,6 +69,7 @@ INNOCENT = [
     "Beware of sites that ask you to enter your seed phrase on a page.",
     "Should you buy bitcoin now?",
     "Invest only money that you can afford to lose.",
+    "The spot bitcoin funds were approved by the SEC in January 2024.",
     "Validators must hold 32 ETH.",
     "The base fee will rise when blocks are full.",
     "The chain will reach finality after two epochs.",
@@ -137,9 +139,15 @@ def test_jurisdictions_forbid_more() -> None:
     body = "Get a welcome bonus when you deposit."
     assert rules_of(claims.check, subject(body)) == []
     found = only(claims.check, subject(body, plan=asked(jurisdictions=("generic", "uk"))))
-    assert (found.rule, found.severity, found.evidence["key"]) == ("claim.jurisdiction", "block", "uk:incentive")
+    assert (found.rule, found.severity, found.evidence["key"]) == (
+        "claim.jurisdiction",
+        "block",
+        "uk:incentive",
+    )
     mica = asked(jurisdictions=("eu-mica",))
-    assert rules_of(claims.check, subject("The token was approved by ESMA.", plan=mica)) == ["claim.jurisdiction"]
+    assert rules_of(claims.check, subject("The MiCA-approved coin is here.", plan=mica)) == [
+        "claim.jurisdiction"
+    ]
     act = asked(jurisdictions=("eu-ai-act",))
     human = "This article was written entirely by humans."
     assert rules_of(claims.check, subject(human, plan=act)) == ["claim.jurisdiction"]
@@ -155,7 +163,10 @@ def test_a_project_s_own_kinds_and_severities_count() -> None:
     ]
     changed = rules.model_copy(update={"claims": rules.claims.model_copy(update={"forbidden": (*mild, own)})})
     found = list(claims.check(subject("WEN moon? Act now.", rules=changed)))
-    assert [(one.rule, one.severity) for one in found] == [("claim.forbidden", "warn"), ("claim.urgency", "warn")]
+    assert [(one.rule, one.severity) for one in found] == [
+        ("claim.forbidden", "warn"),
+        ("claim.urgency", "warn"),
+    ]
     assert found[0].evidence["key"] == "slang"
 
 
@@ -180,6 +191,7 @@ def test_no_pattern_matches_without_one_of_its_words(data: st.DataObject) -> Non
     """`words` save time and must not hide anything: whatever a pattern matches holds one of them."""
     kind = data.draw(st.sampled_from(KINDS))
     pattern = data.draw(st.sampled_from(kind.patterns))
-    text = data.draw(st.from_regex(re.compile(pattern, re.I | re.ASCII), fullmatch=False))
+    drawn = data.draw(st.from_regex(re.compile(pattern, re.I | re.ASCII), fullmatch=False))
+    text = " ".join(drawn.split())  # as sentences come
     found = re.search(pattern, text, re.I)
     assert found is None or not kind.words or any(word in text.lower() for word in kind.words)

@@ -144,11 +144,18 @@ def test_a_project_s_own_lists_decide() -> None:
 def test_hosts_in_their_parts() -> None:
     one = host_of("A.B.Example.co.uk.")
     assert (one.domain, one.label, one.below, one.suffix) == ("example.co.uk", "example", ("a", "b"), "co.uk")
-    assert host_of("team.vercel.app").domain == "team.vercel.app", "a name of its own, as its owner can be anybody"
+    assert host_of("team.vercel.app").domain == "team.vercel.app", (
+        "a name of its own, as its owner can be anybody"
+    )
     assert host_of("a.metamask.example").domain == "metamask.example"
-    assert host_of("xn--mnchen-3ya.de").name == "münchen.de" and host_of("münchen.de").ascii == "xn--mnchen-3ya.de"
+    assert (
+        host_of("xn--mnchen-3ya.de").name == "münchen.de"
+        and host_of("münchen.de").ascii == "xn--mnchen-3ya.de"
+    )
     assert skeleton("Ме\u0442amask".lower()) == skeleton("metamask")
-    assert [is_address(one) for one in ("127.1", "0x7f.1", "::1", "1inch.io", "a.b")] == [True] * 3 + [False] * 2
+    assert [is_address(one) for one in ("127.1", "0x7f.1", "::1", "1inch.io", "a.b")] == [True] * 3 + [
+        False
+    ] * 2
 
 
 def test_a_text_without_links_is_not_parsed() -> None:
