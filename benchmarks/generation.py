@@ -105,7 +105,7 @@ def _calls_in_flight(settings: Settings) -> int:
 
 
 def _bare_loop(engine: Engine, ids: Sequence[str], agents: Sequence[Agent], in_flight: int) -> Seen:
-    inputs, _ = load_inputs(engine, ids)
+    inputs, _ = load_inputs(engine, ids, [agent.stage for agent in agents])
     works = [item.work for item in inputs.values()]
 
     async def one(work: Work, places: asyncio.Semaphore) -> bool:

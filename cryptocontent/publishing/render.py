@@ -77,6 +77,18 @@ def _without_open_notices(markdown: str) -> str:
     return "\n".join(lines)
 
 
+class _FrontMatter(yaml.SafeDumper):
+    """YAML in which Unicode's own line ends are escaped: PyYAML reads them back as spaces else."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if any(end in value for end in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_FrontMatter.add_representer(str, _text)
+
+
 def to_markdown(item: Rendered) -> str:
     """Markdown with YAML front matter. Locked notices are quotations."""
     seo = item.seo or {}
@@ -93,7 +105,7 @@ def to_markdown(item: Rendered) -> str:
         "quality": item.article["quality"],
         "updated": item.article["updated_at"],
     }
-    head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1000)
+    head = yaml.dump(matter, Dumper=_FrontMatter, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{head}---\n\n{_quoted_notices(_with_files(item))}"
 
 

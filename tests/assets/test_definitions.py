@@ -60,7 +60,8 @@ def test_jobs_and_sensors_for_the_common_requests() -> None:
         "publish_scheduled",
         "recall_references",
     }
-    assert {sensor.name for sensor in defs.sensors or ()} == {"catalog", "generations"}
+    names = {sensor.name for sensor in defs.sensors or ()}
+    assert names == {"catalog", "generations", "knowledge_checks", "publications"}
 
 
 def test_loading_the_code_location_imports_nothing_heavy() -> None:

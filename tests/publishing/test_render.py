@@ -61,7 +61,8 @@ ATTACKS = [
 def article(**changed: Any) -> dict[str, Any]:
     values = {
         "id": "a1", "project": "p", "slug": "the-base-fee", "title": "The base fee", "status": "in_review",
-        "version": 5, "words": 12, "quality": {"uniqueness": 0.9}, "brief": "p--b", "updated_at": "2026-01-02T03:04:05+00:00",
+        "version": 5, "words": 12, "quality": {"uniqueness": 0.9}, "brief": "p--b",
+        "updated_at": "2026-01-02T03:04:05+00:00",
     }  # fmt: skip
     return values | changed
 
@@ -98,6 +99,11 @@ def test_front_matter_reads_back() -> None:
     assert (post["version"], post["words"], post["status"]) == (5, 12, "in_review")
     assert post["updated"] == "2026-01-02T03:04:05+00:00"
     assert post.content.startswith("# The base fee\n\nThe base fee is burned.[^3]")
+
+
+@pytest.mark.parametrize("text", ["a\x85b", "\u2028", "x\u2029 y", "plain", "a: b\nc"])
+def test_front_matter_keeps_line_ends_of_every_kind(text: str) -> None:
+    assert frontmatter.loads(to_markdown(rendered(seo=seo(description=text))))["description"] == text
 
 
 def test_markdown_is_the_version_with_files_for_images() -> None:

@@ -128,8 +128,13 @@ def _judged(subject: Subject, address: _Address, *, again: bool) -> Iterable[New
     name = address.formats[0].name
 
     def found(rule: Rule, message: str, **evidence: str) -> NewFinding:
-        place = subject, address.start, address.end
-        return rule.span(*place, message, address=address.text, format=name, **evidence)
+        return rule.span(
+            subject,
+            address.start,
+            address.end,
+            message,
+            **{"address": address.text, "format": name, **evidence},
+        )
 
     if address.verdict == "bad_checksum":
         yield found(BAD_CHECKSUM, f"the checksum of this address is wrong ({name})")

@@ -130,9 +130,7 @@ class Jurisdictions(_Strict):
         return self
 
 
-Domain = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")
-]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")]
 """A domain in lower case, without scheme, port or path; a name in other letters in its `xn--` form."""
 
 Label = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]

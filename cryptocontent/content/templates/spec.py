@@ -26,6 +26,7 @@ FIXED_COLUMNS = ("template", "title", "keywords", "due_date", "priority")
 """The columns of a file of briefs that are no variables."""
 MAX_TITLE = 300
 """Characters that an article's title may have."""
+_ONCE_EMPTY: tuple[tuple[str, Any], ...] = (("values", []), ("min", None), ("max", None))
 ALWAYS_KNOWN = "generic"
 """The jurisdiction of a template that names none; it is known even if the rules say nothing on it."""
 
@@ -105,6 +106,25 @@ class TemplateSpec(Strict):
     words: WordRange
     variables: dict[VariableName, Variable] = Field(default_factory=dict, max_length=60)
     sections: tuple[Section, ...] = Field(min_length=1, max_length=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_once_stored(cls, data: Any) -> Any:
+        """Stored versions never change. Those from before variables had fields by type hold the empty
+        fields of every type, and one `jurisdiction` instead of a list."""
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        if isinstance(data.get("jurisdiction"), str) and "jurisdictions" not in data:
+            data["jurisdictions"] = [data.pop("jurisdiction")]
+        if isinstance(variables := data.get("variables"), dict):
+            data["variables"] = {
+                name: {key: value for key, value in one.items() if (key, value) not in _ONCE_EMPTY}
+                if isinstance(one, dict)
+                else one
+                for name, one in variables.items()
+            }
+        return data
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -75,6 +75,8 @@ def test_a_notice_is_due_by_promotion_and_by_review() -> None:
         ("Earn up to 12% a year.", True),
         ("Sponsored by an exchange, this piece explains fees.", True),
         ("You can buy the token today.", True),
+        ("Sponsored transactions are paid for others.", False),
+        ("Sponsored content: an exchange and its fees.", True),
         ("In 2014 a token sale raised 31,000 bitcoin.", False),
         ("The FCA banned sign-up bonuses: firms must not offer a welcome bonus.", False),
         ("Validators earn rewards for each block.", False),
