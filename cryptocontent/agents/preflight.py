@@ -200,11 +200,14 @@ def estimate(
         seconds += _resampled(random, int(count), (times[:, :, 4] @ weights)[:, None])[:, 0]
     briefs = int(counts.sum())
     known = unpriced < briefs or not briefs
-    bands = [_band(total[:, column]) if known else None for column in range(4)]
+    calls, read, written, usd = (_band(total[:, column]) if known else None for column in range(4))
     return Estimate(
         briefs,
         int(sum(count * (len(agents) - index) for index, count in enumerate(counts))),
-        *bands,
+        calls=calls,
+        input_tokens=read,
+        output_tokens=written,
+        usd=usd,
         seconds=_band(seconds) if timed else None,
         unpriced=unpriced,
         why=tuple(why),

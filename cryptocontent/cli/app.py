@@ -11,10 +11,12 @@ from cryptocontent.cli import (
     discussion,
     evidence,
     generate,
+    generations,
     knowledge,
     market,
     members,
     operations,
+    preflight,
     projects,
     references,
     review,
@@ -39,8 +41,10 @@ app.command("search")(knowledge.search)
 app.add_typer(references.app, name="reference")
 app.add_typer(market.app, name="market")
 app.add_typer(templates.app, name="template")
+briefs.app.add_typer(preflight.app)
 app.add_typer(briefs.app, name="brief")
 app.command("generate")(generate.generate)
+app.add_typer(generations.app, name="generation")
 articles.app.add_typer(review.app)
 articles.app.add_typer(discussion.app)
 articles.app.add_typer(evidence.app)

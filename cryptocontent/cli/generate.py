@@ -24,6 +24,7 @@ from cryptocontent.cli.session import (
 
 # A daemon looks for generations every few seconds; one that has not for this long has died.
 _DAEMON_PATIENCE_SECONDS = 45
+_UNDER_WAY = ("requested", "running")
 _SAMPLE = Path(__file__).parent.parent / "sample"
 
 
@@ -34,9 +35,54 @@ def generate(
     batch: Annotated[int | None, typer.Option(min=1, max=100, help="Briefs per Dagster run.")] = None,
     project: ProjectOption = None,
     wait: Annotated[bool, typer.Option(help="Wait for the articles (a daemon must run otherwise).")] = True,
+    canary: Annotated[
+        int, typer.Option(min=0, help="So many briefs first; the rest after `generation approve`.")
+    ] = 0,
+    priority: Annotated[
+        str, typer.Option(help="low, normal or high: which generation goes first.")
+    ] = "normal",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Also where two briefs have the very same title.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make articles from briefs. What is done already is not done again."""
+    from cryptocontent.agents.preflight import preflight
+    from cryptocontent.cli.preflight import preflight_values, print_preflight
+    from cryptocontent.errors import Refused
+
+    name = current.project(project)
+    ids = named_briefs(name, brief, everything)
+    todo = unfinished(ids)
+    if not todo:
+        _print_result(name, ids, None, as_json)
+        return
+    found = preflight(current.engine, current.settings, name, todo)
+    if dry_run:
+        print_json(preflight_values(found)) if as_json else print_preflight(found)
+        return
+    exact = [one for one in found.overlaps if one.exact and one.within]
+    if exact and not allow_duplicates:
+        raise Refused(
+            f"briefs {exact[0].brief_id!r} and {exact[0].other_id!r} have the same title "
+            f"“{exact[0].other_title}”: change one, or say --allow-duplicates (`cryptocontent brief check`)"
+        )
+    if not as_json:
+        print_preflight(found, brief=True)
+    generation = generate_briefs(
+        name, todo, batch=batch, wait=wait, quiet=as_json, canary=canary, priority=priority,
+        estimate=found.estimate.totals(),
+    )  # fmt: skip
+    if not wait:
+        typer.echo(generation)
+        return
+    if _print_result(name, ids, generation, as_json):
+        raise typer.Exit(1)
+
+
+def named_briefs(project: str, brief: list[str] | None, everything: bool) -> list[str]:
+    """The briefs meant by `--brief` and `--all`, in the order in which they were given."""
     from cryptocontent.content.articles import find_brief
     from cryptocontent.content.generations import brief_ids
     from cryptocontent.errors import Refused
@@ -44,25 +90,14 @@ def generate(
 
     if bool(brief) == everything:
         raise Refused("name briefs with --brief, or take all with --all")
-    name = current.project(project)
     with reading(current.engine) as session:
-        ids = (
-            brief_ids(session, name)
-            if everything
-            else [find_brief(session, one, name).id for one in brief or ()]
-        )
+        if everything:
+            ids = brief_ids(session, project)
+        else:
+            ids = [find_brief(session, one, project).id for one in brief or ()]
     if not ids:
-        raise Refused(f"project {name!r} has no briefs: `cryptocontent brief import FILE.csv`")
-    todo = unfinished(ids)
-    if not todo:
-        _print_result(name, ids, None, as_json)
-        return
-    generation = _generate(name, todo, batch or current.settings.batch_size, wait=wait, quiet=as_json)
-    if not wait:
-        typer.echo(generation)
-        return
-    if _print_result(name, ids, generation, as_json):
-        raise typer.Exit(1)
+        raise Refused(f"project {project!r} has no briefs: `cryptocontent brief import FILE.csv`")
+    return ids
 
 
 def unfinished(ids: list[str]) -> list[str]:
@@ -74,8 +109,17 @@ def unfinished(ids: list[str]) -> list[str]:
     return [one for one in ids if one in due]
 
 
-def _generate(
-    project: str, ids: list[str], batch: int, *, wait: bool, quiet: bool, around: bool = False
+def generate_briefs(
+    project: str,
+    ids: list[str],
+    *,
+    batch: int | None = None,
+    wait: bool = True,
+    quiet: bool = False,
+    around: bool = False,
+    canary: int = 0,
+    priority: str = "normal",
+    estimate: dict[str, Any] | None = None,
 ) -> str:
     """Request a generation and, with `wait`, see it through; returns its id. `around` puts the import
     of the project's references before it and the export of its articles after it."""
@@ -84,10 +128,18 @@ def _generate(
 
     with writing(current.engine) as session:
         generation = request_generation(
-            session, project, ids, current.actor, batch_size=batch, runner="local" if wait else "dagster"
-        )
-    if not wait:
-        return generation
+            session, project, ids, current.actor, batch_size=batch or current.settings.batch_size,
+            runner="local" if wait else "dagster", priority=priority, canary=canary, estimate=estimate,
+        )  # fmt: skip
+    if wait:
+        see_through(project, generation, ids, quiet=quiet, around=around)
+    return generation
+
+
+def see_through(
+    project: str, generation: str, ids: list[str], *, quiet: bool = False, around: bool = False
+) -> None:
+    """Carry a generation out, here or by the daemon that runs, until nothing of it goes on by itself."""
     log = _log_file("generate.log")
     steps = [f"generation:{generation}"]
     if around:
@@ -95,18 +147,17 @@ def _generate(
     with log.open("ab") as file, progress("writing articles", quiet) as update:
         worker = _start(file, *steps)
         asked = time.monotonic()
-        while (status := _status(generation, ids, update)) not in ("done", "failed") or worker.poll() is None:
+        while (status := _status(generation, ids, update)) in _UNDER_WAY or worker.poll() is None:
             if worker.poll() is None:
                 time.sleep(0.25)
             elif worker.returncode:
                 fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
-            elif status not in ("done", "failed") and _taken_back(generation, asked):
+            elif status in _UNDER_WAY and _taken_back(generation, asked):
                 worker = _start(file, f"generation-here:{generation}", *steps[2:])
             else:
                 time.sleep(0.5)
     if worker.returncode:
         fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
-    return generation
 
 
 def _start(log: Any, *steps: str) -> subprocess.Popen[bytes]:
@@ -153,16 +204,19 @@ def _taken_back(generation: str, asked: float) -> bool:
 def _print_result(project: str, ids: list[str], generation: str | None, as_json: bool) -> bool:
     """Print the articles and the failures; whether any brief failed."""
     from cryptocontent.content.articles import list_articles
-    from cryptocontent.content.generations import failures
+    from cryptocontent.content.generations import failures, state_counts
     from cryptocontent.storage import reading
+    from cryptocontent.storage.models import Generation
 
     with reading(current.engine) as session:
         failed = failures(session, generation) if generation else []
         left_out = {item["brief"] for item in failed}
         articles = list_articles(session, project, ids)
         rows = [row for row in articles if row["status"] != "draft" and row["brief"] not in left_out]
+        status = session.get_one(Generation, generation).status if generation else ""
+        held = state_counts(session, generation).get("held", 0) if generation else 0
     if as_json:
-        print_json({"generation": generation, "articles": rows, "failed": failed})
+        print_json({"generation": generation, "status": status, "articles": rows, "failed": failed})
         return bool(failed)
     if generation is None:
         typer.echo(
@@ -175,6 +229,13 @@ def _print_result(project: str, ids: list[str], generation: str | None, as_json:
     typer.echo(
         f"ready for review: {count_of(len(rows), 'article')}; failed: {count_of(len(failed), 'brief')}"
     )
+    if status == "awaiting_approval":
+        typer.echo(
+            f"the canary is through; {count_of(held, 'brief')} wait for "
+            f"`cryptocontent generation approve {generation[:8]}` (or `cancel`)"
+        )
+    elif status in ("paused", "cancelled"):
+        typer.echo(f"the generation is {status}: `cryptocontent generation show {generation[:8]}`")
     return bool(failed)
 
 
@@ -203,9 +264,7 @@ def demo() -> None:
         if changed:
             typer.echo("references: import and embedding, by the Dagster job import_references")
         typer.echo(f"articles: {len(todo)} briefs through writer, editor, proofreader, analyst and seo")
-        generation = _generate(
-            SAMPLE_PROJECT, todo, current.settings.batch_size, wait=True, quiet=False, around=True
-        )
+        generation = generate_briefs(SAMPLE_PROJECT, todo, around=True)
         with reading(current.engine) as session:
             failed = failures(session, generation)
     _print_demo(ids, bool(todo), time.monotonic() - began)

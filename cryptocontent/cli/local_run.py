@@ -16,13 +16,12 @@ _HEARTBEAT_SECONDS = 75
 
 def run(generation_id: str, leave_to_daemon: bool = True) -> str:
     """Carry out the generation; returns `left to the daemon` or the generation's status at its end."""
-    from dagster import DagsterInstance, RunsFilter
+    from dagster import DagsterInstance
     from sqlalchemy import update
 
-    from cryptocontent.assets.articles import GENERATION_TAG
     from cryptocontent.definitions import defs
     from cryptocontent.resources.instance import prepare_dagster_home
-    from cryptocontent.sensors.generations import plan, set_running, settle
+    from cryptocontent.sensors.generations import plan, runs_of, set_running, settle
     from cryptocontent.storage import ready_engine, writing
     from cryptocontent.storage.models import Generation
 
@@ -34,19 +33,17 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
             with writing(engine) as session:
                 session.execute(update(Generation).filter_by(id=generation_id).values(runner="dagster"))
             return "left to the daemon"
-        requests = plan(engine, instance, generation_id)
-        set_running(engine, generation_id)
-        for request in requests:
-            job = defs.resolve_job_def(str(request.job_name))
+        # Planned anew after each run: it may have been paused or cancelled in the meantime.
+        while requests := plan(engine, instance, generation_id):
+            set_running(engine, generation_id)
+            job = defs.resolve_job_def(str(requests[0].job_name))
             job.execute_in_process(
-                run_config=request.run_config or None,
-                tags=request.tags,
+                run_config=requests[0].run_config or None,
+                tags=requests[0].tags,
                 instance=instance,
                 raise_on_error=False,
             )
-        return settle(
-            engine, generation_id, instance.get_runs(RunsFilter(tags={GENERATION_TAG: generation_id}))
-        )
+        return settle(engine, generation_id, runs_of(instance, generation_id))
 
 
 def materialize(job_name: str, partition: str) -> bool:

@@ -260,15 +260,18 @@ def waiting(session: Session, generation_id: str) -> list[tuple[str, str]]:
 
 
 def give_batches(session: Session, generation_id: str, batches: Sequence[Sequence[str]]) -> None:
-    """Number the batches on from the generation's last one, and write each brief's number down."""
-    newest = select(func.max(GenerationBrief.batch)).filter_by(generation_id=generation_id)
-    last = session.scalar(newest)
-    for number, briefs in enumerate(batches, 0 if last is None else last + 1):
+    """Number the batches on from the last one that the generation ever had, and write each brief's number
+    down: a number that was given back is not given again, since Dagster knows a run by it."""
+    generation = session.get_one(Generation, generation_id)
+    session.refresh(generation)
+    for number, briefs in enumerate(batches, generation.batches):
         session.execute(
             update(GenerationBrief)
             .where(GenerationBrief.generation_id == generation_id, GenerationBrief.brief_id.in_(briefs))
             .values(batch=number)
         )
+    generation.batches += len(batches)
+    session.flush()
 
 
 def open_batches(session: Session, generation_id: str) -> dict[int, list[str]]:

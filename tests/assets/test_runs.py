@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterInstance, Definitions, build_sensor_context
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, Definitions, build_sensor_context
 from sqlalchemy import Engine, delete, update
 
 from cryptocontent.agents.pipeline import Agent
-from cryptocontent.content.generations import failures, request_generation, state_counts
+from cryptocontent.content.generations import (
+    approve_generation,
+    cancel_generation,
+    failures,
+    pause_generation,
+    request_generation,
+    resume_generation,
+    state_counts,
+)
 from cryptocontent.content.projects import create_project
 from cryptocontent.definitions import build_defs
+from cryptocontent.identity import Person
 from cryptocontent.resources import platform as resource_module
 from cryptocontent.resources.platform import PipelineResource, PlatformResource
 from cryptocontent.sensors.catalog import catalog
@@ -24,6 +33,7 @@ from cryptocontent.storage.models import Brief, Generation, Research
 from cryptocontent.storage.types import utc_now
 from tests.agents.world import WHO, Calls, make_world
 
+ED = Person("ed", "editor")
 ARTICLES, RESEARCH = AssetKey("articles"), AssetKey("research")
 _calls: dict[str, Calls] = {}
 
@@ -223,7 +233,7 @@ def test_briefs_of_a_run_that_died_are_failed_and_exports_follow(house: House) -
     house.tick(generations)
     (request,) = plan(house.engine, house.instance, generation)
     job = house.defs.resolve_job_def(str(request.job_name))
-    run = house.instance.create_run_for_job(job, tags=request.tags)
+    run = house.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
     assert house.tick(generations).run_requests == [], "the run is on its way"
     house.instance.report_run_failed(run)
     (export,) = house.tick(generations).run_requests
@@ -256,3 +266,70 @@ def test_projects_without_references_have_partitions_too(house: House) -> None:
     result = house.tick(catalog)
     assert result.dynamic_partitions_requests[0].partition_keys == ["empty"]
     assert not result.asset_events
+
+
+def test_a_paused_generation_stops_before_the_next_stage_and_resumes_where_it_was(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 3)
+
+    class Pausing(Calls):
+        """Somebody pauses the generation while the editor is at work."""
+
+        def _result(self, stage: str, work: Any) -> Any:
+            if stage == "editor" and work.brief.id == ids[0]:
+                with writing(house.engine) as session:
+                    pause_generation(session, generation, ED)
+            return super()._result(stage, work)
+
+    calls = house.use(Pausing(house.settings.home / "calls"))
+    generation = house.request(ids)
+    (result,) = house.carry_out(generation)
+    assert result.success, "a pause fails no run"
+    assert {stage for stage, _ in calls.counts()} == {"writer", "editor"}
+    assert plan(house.engine, house.instance, generation) == []
+    assert house.tick(generations).run_requests == [], "nothing starts while it is paused"
+    with writing(house.engine) as session:
+        resume_generation(session, generation, ED)
+    house.use(Calls(house.settings.home / "calls"))
+    (again,) = house.carry_out(generation)
+    assert again.success and set(calls.counts().values()) == {1}, "no finished stage is done again"
+    assert house.status(generation) == "done"
+
+
+def test_a_cancelled_generation_leaves_what_is_finished(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 4)
+    generation = house.request(ids, batch_size=2)
+    first, second = plan(house.engine, house.instance, generation)
+    assert house.run(str(first.job_name), run_config=first.run_config or None, tags=first.tags).success
+    with writing(house.engine) as session:
+        cancel_generation(session, generation, ED)
+    assert house.run(str(second.job_name), run_config=second.run_config or None, tags=second.tags).success
+    with reading(house.engine) as session:
+        assert state_counts(session, generation) == {"done": 2, "cancelled": 2}
+    assert house.status(generation) == "cancelled"
+
+
+def test_batches_stay_what_they_are_and_urgent_generations_go_first(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 4)
+    with writing(house.engine) as session:
+        late = request_generation(session, "p", ids[:2], WHO, batch_size=1)
+        urgent = request_generation(session, "p", ids[2:], WHO, batch_size=2, priority="high")
+    requests = house.tick(generations).run_requests
+    assert [request.run_key for request in requests] == [f"{urgent}:0", f"{late}:0", f"{late}:1"]
+    assert [request.tags["dagster/priority"] for request in requests] == ["10", "0", "0"]
+    again = house.tick(generations).run_requests
+    assert [request.run_key for request in again] == [request.run_key for request in requests]
+
+
+def test_the_canary_runs_alone_until_it_is_approved(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 3)
+    with writing(house.engine) as session:
+        generation = request_generation(session, "p", ids, WHO, batch_size=100, canary=1)
+    house.carry_out(generation)
+    assert house.status(generation) == "awaiting_approval"
+    assert house.instance.get_materialized_partitions(ARTICLES) == {ids[0]}
+    assert plan(house.engine, house.instance, generation) == []
+    with writing(house.engine) as session:
+        approve_generation(session, generation, ED)
+    house.carry_out(generation)
+    assert house.instance.get_materialized_partitions(ARTICLES) == set(ids)
+    assert house.status(generation) == "done"

@@ -22,6 +22,7 @@ class Generation(Base):
     priority: Mapped[str] = mapped_column(String(10), default="normal")  # low | normal | high
     canary: Mapped[int] = mapped_column(default=0)  # how many briefs go first, the rest after approval
     batch_size: Mapped[int]
+    batches: Mapped[int] = mapped_column(default=0)  # how many were cut so far: numbers are never used again
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
 

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("priority", sa.String(length=10), nullable=False),
         sa.Column("canary", sa.Integer(), nullable=False),
         sa.Column("batch_size", sa.Integer(), nullable=False),
+        sa.Column("batches", sa.Integer(), nullable=False),
         sa.Column("created_at", cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("finished_at", cryptocontent.storage.types.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_generations_project_id")),
