@@ -31,15 +31,16 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.definitions import slow_agents
 from benchmarks.house import PROJECT, WHO, make_house
+from cryptocontent.agents.finishing import Checker
 from cryptocontent.agents.inputs import load_inputs
-from cryptocontent.agents.pipeline import Agent
+from cryptocontent.agents.pipeline import PIPELINE, Agent
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.content.generations import request_generation, state_counts
 from cryptocontent.knowledge.research import freeze
 from cryptocontent.knowledge.search import search_index
 from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
-from cryptocontent.storage.models import Article, Brief
+from cryptocontent.storage.models import Article, Brief, Version
 
 ROOT = Path(__file__).parents[1]
 _LAUNCH = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
@@ -107,12 +108,14 @@ def _calls_in_flight(settings: Settings) -> int:
 def _bare_loop(engine: Engine, ids: Sequence[str], agents: Sequence[Agent], in_flight: int) -> Seen:
     inputs, _ = load_inputs(engine, ids, [agent.stage for agent in agents])
     works = [item.work for item in inputs.values()]
+    checker = Checker(engine, inputs)
 
     async def one(work: Work, places: asyncio.Semaphore) -> bool:
         try:
             for agent in agents:
                 async with places:
                     work = await agent.run(work)
+            checker.finish(work.brief.id, work)  # the checks are the article's work, not orchestration
         except StageFailed:
             return False
         return True
@@ -239,8 +242,12 @@ def _attempted(engine: Engine, ids: Sequence[str]) -> int:
 
 def _done(engine: Engine, ids: Sequence[str]) -> int:
     with reading(engine) as session:
-        ready = select(func.count()).where(Article.brief_id.in_(ids), Article.status == "in_review")
-        return session.scalar(ready) or 0
+        ready = (
+            select(func.count())
+            .join(Version, Version.id == Article.version_id)
+            .where(Article.brief_id.in_(ids), Version.author == PIPELINE[-1].stage)
+        )
+        return session.scalar(ready.select_from(Article)) or 0
 
 
 def _run_per_article(process: psutil.Process, engine: Engine, ids: Sequence[str]) -> Seen:

@@ -11,7 +11,9 @@ from cryptocontent.audit import Actor
 from cryptocontent.content.briefs import import_briefs
 from cryptocontent.content.generations import brief_ids
 from cryptocontent.content.projects import create_project
+from cryptocontent.content.rules import current_rules, set_rules
 from cryptocontent.content.templates import read_template, save_template
+from cryptocontent.identity import Person
 from cryptocontent.knowledge.references import import_paths
 from cryptocontent.knowledge.search import sync_index
 from cryptocontent.settings import Settings
@@ -40,6 +42,10 @@ def make_house(home: Path, briefs: int) -> tuple[Settings, Engine, list[str]]:
     with writing(engine) as session:
         create_project(session, PROJECT, "", WHO)
         save_template(session, PROJECT, read_template(SAMPLE / "templates" / "explainer.yaml"), WHO)
+        # Several briefs for each document are alike by design: that is not what is measured.
+        _, limits = current_rules(session, PROJECT, "limits")
+        alike = limits | {"duplicate_similarity": 1.0}
+        set_rules(session, PROJECT, "limits", alike, Person(WHO.name, "admin"))
     objects = open_object_store(settings.object_store_url)
     import_paths(engine, objects, PROJECT, [corpus()], WHO, max_bytes=settings.max_document_bytes)
     sync_index(engine, settings, PROJECT)

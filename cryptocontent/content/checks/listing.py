@@ -19,6 +19,18 @@ _WORDS_TOO = frozenset(
         "Strike", "Waves",
     ]
 )  # fmt: skip
+# Tickers that are everyday words: in capitals they are emphasis ("at least ONE column"), unless a dollar
+# sign, brackets or a word of the market say otherwise.
+_EVERYDAY = frozenset(
+    {
+        "ACE", "ACT", "AI", "ALL", "ANY", "APE", "ART", "BAL", "BAND", "BEAM", "BEST", "BIT", "CAKE", "COMP",
+        "CORE", "COW", "DASH", "EDGE", "EGG", "FLOW", "FUN", "GAS", "GATE", "GIFT", "HOT", "ICE", "ID", "IP",
+        "KEY", "LINK", "MAGIC", "MASK", "ME", "MOVE", "NEAR", "NOT", "OM", "ONE", "OP", "ORDER", "PEOPLE",
+        "POND", "PRIME", "RARE", "REAL", "RED", "SAND", "SKY", "SUN", "SUPER", "TIME", "TRUST", "WAVES",
+        "WIN",
+    }
+)  # fmt: skip
+_OF_THE_MARKET = re.compile(r"\A\s(?:tokens?|coins?|prices?|holders?|stakers?|airdrops?)\b")
 _CODE = re.compile(r"`[^`]*`")
 _TOKEN = re.compile(r"(?<![\w$/@#.-])(\$?)([A-Za-z0-9]{1,12})(?![\w-])")
 _CAPITALS = re.compile(r"[A-Z]")
@@ -107,6 +119,8 @@ def tickers_in(text: str, tickers: frozenset[str]) -> list[tuple[str, int, int]]
                 continue
             if _abbreviates(text, match) or _shouted(text, match, tickers):
                 continue
+            if word in _EVERYDAY and not _meant(text, match):
+                continue
         found.append((word.upper(), match.start(), match.end()))
     return found
 
@@ -124,3 +138,9 @@ def _shouted(text: str, match: re.Match[str], tickers: frozenset[str]) -> bool:
     around = re.findall(r"[A-Z]{2,}", text[max(0, match.start() - 12) : match.start()])[-1:]
     around += re.findall(r"\A\s([A-Z]{2,})\b", text[match.end() :])
     return bool(_SHOUTED.search(text[: match.start()])) and not tickers.intersection(around)
+
+
+def _meant(text: str, match: re.Match[str]) -> bool:
+    """Whether an everyday word in capitals is meant as a ticker: `(ONE)`, `ONE tokens`."""
+    bracketed = text[match.start() - 1 : match.start()] == "(" and text[match.end() : match.end() + 1] == ")"
+    return bracketed or bool(_OF_THE_MARKET.match(text[match.end() :]))

@@ -4,16 +4,22 @@ Articles are compared by MinHash of their word 5-grams (A. Broder, "On the resem
 of documents", 1997); sources by how much of the article's 8-grams stands in one of them.
 """
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from cryptocontent.content.checks.rule import Rule
 from cryptocontent.content.checks.subject import Subject
 from cryptocontent.content.documents import SOURCES_HEADING
 from cryptocontent.content.findings import NewFinding
 from cryptocontent.content.text import normalized
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COPY = Rule("duplicate.article", "block", "Nearly the same text as another article of the project.")
 ALIKE = Rule("duplicate.article_part", "warn", "Much of the text stands in another article of the project.")
@@ -38,7 +44,7 @@ _FREE = re.compile(r"\b(?:CC0|CC[ -]BY|public domain|unlicense)", re.I)
 def signature(markdown: str) -> bytes:
     """The MinHash of a text's word 5-grams: 128 little-endian unsigned numbers of 32 bits, 512 bytes. The
     list of sources and locked notices, which all articles share, are left out."""
-    from datasketch import MinHash
+    import numpy as np
 
     text = markdown
     if (tail := text.rfind(f"\n## {SOURCES_HEADING}")) >= 0 and not _prose(text[tail:]):
@@ -46,10 +52,23 @@ def signature(markdown: str) -> bytes:
     tokens = _tokens(_NOTICE.sub("", _DEFINITION.sub("", text)))
     count = max(1, len(tokens) - _SHINGLE + 1)
     shingles = {" ".join(tokens[place : place + _SHINGLE]).encode() for place in range(count)}
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=1, scheme="affine32")
-    sketch.update_batch(shingles)
-    made: bytes = sketch.hashvalues.astype("<u4").tobytes()
-    return made
+    digests = b"".join(hashlib.blake2b(shingle, digest_size=8).digest() for shingle in shingles)
+    hashed = np.frombuffer(digests, dtype="<u8")
+    factors, terms = _permutations()
+    # The upper halves of a·x + b modulo 2⁶⁴: overflow is meant.
+    return ((factors[:, None] * hashed + terms[:, None]) >> np.uint64(32)).min(axis=1).astype("<u4").tobytes()
+
+
+@cache
+def _permutations() -> tuple["NDArray[np.uint64]", "NDArray[np.uint64]"]:
+    """Random odd factors and terms, the same for ever: multiply-shift hashing (M. Dietzfelbinger et al.,
+    "A reliable randomized algorithm for the closest-pair problem", 1997). The library for it, datasketch,
+    takes half a second to import and brings SciPy along."""
+    import numpy as np
+
+    random = np.random.Generator(np.random.PCG64(20261124))
+    drawn = random.integers(0, 2**64, size=(2, PERMUTATIONS), dtype=np.uint64)
+    return drawn[0] | np.uint64(1), drawn[1]
 
 
 def _prose(tail: str) -> bool:
