@@ -266,14 +266,14 @@ def _walk(
         seq, digest = row[0], row[9]
         if seq != last + 1:
             return broken(*_gap(seq, last, head))
-        if head and seq > head.seq:
-            return broken(seq, f"entry {seq} was inserted: the chain's head is entry {head.seq}")
         if row[8] != previous:
             # Renumbered since, but else as it was written after the entry before the last: that one is new.
             moved = [before_previous, project_id, last, *row[1:7]]
             if row[8] == before_previous and digest != previous and _hashes(moved, row[7]) == digest:
                 return broken(last, f"entry {last} was inserted: entry {seq} follows from entry {last - 1}")
             return broken(seq, f"entry {seq} does not follow from entry {last}")
+        if head and seq > head.seq:
+            return broken(seq, f"entry {seq} was inserted: the chain's head is entry {head.seq}")
         if _hashes([previous, project_id, *row[:7]], row[7]) != digest:
             return broken(seq, f"entry {seq} was changed after it was written")
         if seq == 1 and row[3] != _FIRST_ACTION:

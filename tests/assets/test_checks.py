@@ -10,7 +10,7 @@ from dagster import AssetCheckKey, AssetKey, DagsterInstance, RunRequest, SkipRe
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from sqlalchemy import Engine, select, update
 
-from cryptocontent.assets.checks.articles import family_of
+from cryptocontent.assets.checks.articles import OVERALL, family_of
 from cryptocontent.assets.checks.expectations import PASSAGE_COLUMNS, REFERENCE_COLUMNS, validate
 from cryptocontent.content import review
 from cryptocontent.content.checks import CHECKS
@@ -42,7 +42,7 @@ def house(sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def verdicts(house: House, asset: str = "articles") -> dict[tuple[str, str | None], Any]:
     """The newest evaluation of each check and partition of an asset."""
     found: dict[tuple[str, str | None], Any] = {}
-    names = [check.name for check in CHECKS] if asset == "articles" else ["great_expectations"]
+    names = [OVERALL, *(check.name for check in CHECKS)] if asset == "articles" else ["great_expectations"]
     for name in names:
         key = AssetCheckKey(AssetKey(asset), name)
         for record in house.instance.event_log_storage.get_asset_check_execution_history(key, 100):
@@ -58,9 +58,28 @@ def test_every_check_is_reported_for_every_article_of_a_run(house: House) -> Non
     house.use(Calls(house.settings.home / "calls", blocked=[ids[1]]))
     house.carry_out(house.request(ids))
     found = verdicts(house)
-    assert set(found) == {(check.name, brief) for check in CHECKS for brief in ids}
+    names = [OVERALL, *(check.name for check in CHECKS)]
+    assert set(found) == {(name, brief) for name in names for brief in ids}
+    assert not found[OVERALL, ids[1]].passed and found[OVERALL, ids[0]].passed
     failed = {brief for (_, brief), evaluation in found.items() if evaluation.metadata["blocking"].value}
     assert failed == {ids[1]}
+
+
+def test_in_a_large_run_a_family_is_reported_once_it_had_something_to_say(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 7)
+    house.carry_out(house.request(ids))
+    assert {brief for name, brief in verdicts(house) if name == OVERALL} == set(ids)
+    assert not [name for name, _ in verdicts(house) if name != OVERALL], "nothing to say"
+    tags = {ASSET_PARTITION_RANGE_START_TAG: ids[0], ASSET_PARTITION_RANGE_END_TAG: ids[6]}
+    with writing(house.engine) as session:
+        session.execute(update(Reference).values(status="recalled"))
+    assert house.run("check_articles", tags=tags).success
+    with writing(house.engine) as session:
+        session.execute(update(Reference).values(status="active"))
+    house.use(Calls(house.settings.home / "calls", version="2"))
+    assert house.run("generate_articles", tags=tags).success
+    again = verdicts(house)
+    assert again["citations", ids[0]].passed, "a family that spoke before is told when it is silent"
 
 
 def test_checking_again_sees_what_went_stale(house: House) -> None:

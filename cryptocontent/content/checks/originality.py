@@ -56,7 +56,9 @@ def signature(markdown: str) -> bytes:
     hashed = np.frombuffer(digests, dtype="<u8")
     factors, terms = _permutations()
     # The upper halves of a·x + b modulo 2⁶⁴: overflow is meant.
-    return ((factors[:, None] * hashed + terms[:, None]) >> np.uint64(32)).min(axis=1).astype("<u4").tobytes()
+    mixed = (factors[:, None] * hashed + terms[:, None]) >> np.uint64(32)
+    made: bytes = mixed.min(axis=1).astype("<u4").tobytes()
+    return made
 
 
 @cache
