@@ -1,4 +1,4 @@
-"""`python -m benchmarks [generation|knowledge|audit] …`: prints tables, and JSON with `--json FILE`."""
+"""`python -m benchmarks [generation|knowledge|audit|bulk] …`: prints tables, and JSON with `--json FILE`."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import audit as audit_bench
+from benchmarks import bulk as bulk_bench
 from benchmarks import generation as generation_bench
 from benchmarks import knowledge as knowledge_bench
 
@@ -64,11 +65,21 @@ def audit(
     show(f"an audit chain of {entries:,} entries", audit_bench.verifying(entries), file)
 
 
+@app.command()
+def bulk(
+    briefs: Annotated[int, typer.Option(help="Rows of the file.")] = 1_000,
+    file: JsonFile = None,
+) -> None:
+    """Dry run, import and preflight of many briefs, against a bare csv parse and embedding loop."""
+    show(f"{briefs:,} briefs before they are written", bulk_bench.measuring(briefs), file)
+
+
 @app.callback()
 def everything(context: typer.Context) -> None:
     """All benchmarks, unless one is named."""
     if context.invoked_subcommand is None:
         audit(100_000, None)
+        bulk(1_000, None)
         knowledge(None, None)
         generation(500, 20, None, None)
 

@@ -186,6 +186,15 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[`*]|(?<!\w)_|_(?!\w)", "", text).translate(_QUOTES).split()).casefold()
 
 
+_RULES = yaml.safe_load((SAMPLE.parent / "content" / "rules" / "jurisdictions.yaml").read_text())
+NOTICE = "> " + next(
+    " ".join(notice["text"].split())
+    for one in _RULES["jurisdictions"]
+    if one["id"] == "generic"
+    for notice in one["notices"]
+)
+
+
 @dataclass
 class Article:
     """An exported article, taken apart."""
@@ -201,7 +210,8 @@ class Article:
         _, matter, text = re.split(r"^---\n", markdown, maxsplit=2, flags=re.MULTILINE)
         notes = {int(number): note for number, note in re.findall(r"^\[\^(\d+)\]: (.+)$", text, re.MULTILINE)}
         blocks = [block.strip() for block in re.split(r"\n\s*\n", text) if block.strip()]
-        blocks = [block for block in blocks if not re.match(r"\[\^\d+\]: ", block)]
+        # The locked notice of the jurisdiction is the newsroom's own words, not the article's.
+        blocks = [block for block in blocks if not re.match(r"\[\^\d+\]: ", block) and block != NOTICE]
         passages = {one["number"]: one["text"] for one in exported["citations"]}
         return cls(name, yaml.safe_load(matter), blocks, notes, passages)
 

@@ -25,6 +25,7 @@ from cryptocontent.agents.inputs import Chain, Inputs, chains, load_inputs
 from cryptocontent.agents.instructions import instructed
 from cryptocontent.agents.store import Outcome
 from cryptocontent.agents.work import StageFailed, Work
+from cryptocontent.audit import requested
 from cryptocontent.content.text import content_hash
 from cryptocontent.storage.database import DatabaseUnavailable
 
@@ -92,6 +93,10 @@ class Pipeline:
     async def advance(self, brief_ids: Sequence[str], stage: str) -> dict[str, str | None]:
         """Make sure that these briefs are done up to `stage`. Returns, for each, `None` or why it is
         not; never raises for one brief. Raises `DatabaseUnavailable` when results cannot be kept."""
+        with requested(f"dagster:{self.run_id}", self.run_id):
+            return await self._advance(brief_ids, stage)
+
+    async def _advance(self, brief_ids: Sequence[str], stage: str) -> dict[str, str | None]:
         last = next(index for index, agent in enumerate(self.agents) if agent.stage == stage)
         new, errors = load_inputs(
             self.engine, [brief for brief in brief_ids if brief not in self._inputs], self._stages()

@@ -6,14 +6,13 @@ engines, as there are briefs are drawn from the history, with replacement, many 
 of the totals. Where there is too little history, that is said, and no number is made up.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, and_, or_, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from cryptocontent.agents.pipeline import PIPELINE, Agent, stage_states
@@ -145,25 +144,25 @@ calls, input tokens, output tokens, USD, seconds; NaN where a pass did not go th
 def _history(session: Session, agents: Sequence[Agent]) -> History:
     """The newest passes: what one Dagster run did for one brief, by the engines that are in force."""
     columns = [getattr(StageResult, name) for name in _COLUMNS]
-    rows = session.execute(
-        select(StageResult.brief_id, StageResult.run_id, StageResult.stage, *columns)
-        .where(
-            or_(*(and_(StageResult.stage == one.stage, StageResult.engine == one.engine) for one in agents))
-        )
-        .order_by(StageResult.created_at.desc())
-        .limit(_MOST_HISTORY * len(agents))
-    )
     passes: dict[tuple[str, str | None], int] = {}
-    found: dict[str, dict[int, list[float]]] = defaultdict(dict)
-    for brief, run, stage, *values in rows:
-        row = passes.setdefault((brief, run), len(passes))
-        found[stage].setdefault(row, [float(value) for value in values])
-    history = {}
+    found: dict[str, dict[int, list[float]]] = {}
     for agent in agents:
+        rows = session.execute(
+            select(StageResult.brief_id, StageResult.run_id, *columns)
+            .filter_by(stage=agent.stage, engine=agent.engine)
+            .order_by(StageResult.created_at.desc())
+            .limit(_MOST_HISTORY)
+        )
+        costs = found[agent.stage] = {}
+        for brief, run, *values in rows:
+            row = passes.setdefault((brief, run), len(passes))
+            costs.setdefault(row, [float(value) for value in values])
+    history = {}
+    for stage, known in found.items():
         table = np.full((len(passes), len(_COLUMNS)), np.nan)
-        for row, values in found[agent.stage].items():
+        for row, values in known.items():
             table[row] = values
-        history[agent.stage] = table
+        history[stage] = table
     return history
 
 
@@ -217,7 +216,7 @@ def estimate(
 def _complete(history: History, agents: Sequence[Agent]) -> NDArray[np.float64]:
     """The passes that went through all of these stages: pass × stage × column."""
     table = np.stack([history[agent.stage] for agent in agents], axis=1)
-    return np.asarray(table[~np.isnan(table).any(axis=(1, 2))])
+    return np.asarray(table[~np.isnan(table).any(axis=(1, 2))][:_MOST_HISTORY])
 
 
 def _resampled(random: np.random.Generator, count: int, costs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -154,6 +154,8 @@ def see_through(
                 fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
             elif status in _UNDER_WAY and _taken_back(generation, asked):
                 worker = _start(file, f"generation-here:{generation}", *steps[2:])
+            elif _left_lying(generation):
+                fail(f"its runs hang: `cryptocontent generation pause {generation[:8]}`, then `resume`")
             else:
                 time.sleep(0.5)
     if worker.returncode:
@@ -199,6 +201,16 @@ def _taken_back(generation: str, asked: float) -> bool:
         waiting = {"id": generation, "status": "requested", "runner": "dagster"}
         result = session.execute(update(Generation).filter_by(**waiting).values(runner="local"))
         return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _left_lying(generation: str) -> bool:
+    """Whether the process that carried the generation out has ended, and left some of it to nobody."""
+    from cryptocontent.storage import reading
+    from cryptocontent.storage.models import Generation
+
+    with reading(current.engine) as session:
+        found = session.get_one(Generation, generation)
+        return found.runner == "local" and found.status in _UNDER_WAY
 
 
 def _print_result(project: str, ids: list[str], generation: str | None, as_json: bool) -> bool:

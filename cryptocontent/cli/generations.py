@@ -22,6 +22,7 @@ app = typer.Typer(
 GenerationArgument = Annotated[
     str, typer.Argument(metavar="GENERATION", help="Its id, or the beginning of it.")
 ]
+WaitOption = Annotated[bool, typer.Option(help="Wait for the articles (a daemon must run otherwise).")]
 _MARKS = {"failed": "✗", "held": "–", "cancelled": "×"}
 
 
@@ -161,11 +162,12 @@ def _values(name: str) -> dict[str, Any]:
 
 @app.command("approve")
 @command
-def approve(generation: GenerationArgument) -> None:
+def approve(generation: GenerationArgument, wait: WaitOption = True) -> None:
     """The canary is good: release the other briefs."""
     from cryptocontent.content.generations import approve_generation
 
-    _change(generation, approve_generation, "approved", go_on=True)
+    _change(generation, approve_generation, "approved")
+    _go_on(generation, wait)
 
 
 @app.command("pause")
@@ -179,11 +181,12 @@ def pause(generation: GenerationArgument) -> None:
 
 @app.command("resume")
 @command
-def resume(generation: GenerationArgument) -> None:
+def resume(generation: GenerationArgument, wait: WaitOption = True) -> None:
     """Go on with a paused generation; finished stages are not repeated."""
     from cryptocontent.content.generations import resume_generation
 
-    _change(generation, resume_generation, "resumed", go_on=True)
+    _change(generation, resume_generation, "resumed")
+    _go_on(generation, wait)
 
 
 @app.command("cancel")
@@ -201,11 +204,9 @@ def cancel(
     _change(generation, change, "cancelled")
 
 
-def _change(name: str, change: Any, verb: str, *, go_on: bool = False) -> None:
-    from cryptocontent.cli.generate import see_through
+def _change(name: str, change: Any, verb: str) -> None:
     from cryptocontent.content.generations import find_generation
     from cryptocontent.storage import reading, writing
-    from cryptocontent.storage.models import GenerationBrief
 
     with reading(current.engine) as session:
         found = find_generation(session, name)
@@ -213,12 +214,26 @@ def _change(name: str, change: Any, verb: str, *, go_on: bool = False) -> None:
     with writing(current.engine) as session:
         change(session, found.id, person)
     typer.echo(f"generation {found.id[:8]} {verb}")
-    if go_on and found.runner == "local":
-        from sqlalchemy import select
 
-        with reading(current.engine) as session:
-            chosen = select(GenerationBrief.brief_id).filter_by(generation_id=found.id)
-            ids = list(session.scalars(chosen))
-        see_through(found.project_id, found.id, ids)
-        show_state = _values(found.id)
-        typer.echo(f"{show_state['status']}: {_counts(show_state)}")
+
+def _go_on(name: str, wait: bool) -> None:
+    """Carry on what was released: by the daemon that runs, else here."""
+    from sqlalchemy import select, update
+
+    from cryptocontent.cli.generate import see_through
+    from cryptocontent.content.generations import find_generation
+    from cryptocontent.storage import reading, writing
+    from cryptocontent.storage.models import Generation, GenerationBrief
+
+    with reading(current.engine) as session:
+        found = find_generation(session, name)
+        ids = list(session.scalars(select(GenerationBrief.brief_id).filter_by(generation_id=found.id)))
+    if not wait:
+        with writing(current.engine) as session:
+            session.execute(update(Generation).filter_by(id=found.id).values(runner="dagster"))
+        return
+    see_through(found.project_id, found.id, ids)
+    values = _values(found.id)
+    typer.echo(f"{values['status'].replace('_', ' ')}: {_counts(values)}")
+    if any(row["status"] == "failed" for row in values["briefs"]):
+        raise typer.Exit(1)

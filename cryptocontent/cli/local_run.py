@@ -4,6 +4,7 @@
 like any other.
 """
 
+import os
 import sys
 import time
 from typing import Any
@@ -12,11 +13,14 @@ from cryptocontent.settings import Settings
 
 # The daemon beats every 30 s.
 _HEARTBEAT_SECONDS = 75
+# On the runs of this module: the id of the process that carries them out.
+_LOCAL_TAG = "cryptocontent/local_process"
 
 
 def run(generation_id: str, leave_to_daemon: bool = True) -> str:
     """Carry out the generation; returns `left to the daemon` or the generation's status at its end."""
     from dagster import DagsterInstance
+    from filelock import FileLock
     from sqlalchemy import update
 
     from cryptocontent.definitions import defs
@@ -28,10 +32,17 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
     settings = Settings()
     prepare_dagster_home(settings)
     engine = ready_engine(settings.database_url)
-    with DagsterInstance.get() as instance:
-        if leave_to_daemon and daemon_reported(instance):
-            with writing(engine) as session:
-                session.execute(update(Generation).filter_by(id=generation_id).values(runner="dagster"))
+    locks = settings.home / "locks"
+    locks.mkdir(exist_ok=True)
+    # One process at a time carries a generation out here: the one that was paused may not have ended yet
+    # when it is resumed.
+    with FileLock(locks / f"generation-{generation_id}.lock"), DagsterInstance.get() as instance:
+        _bury_the_dead(engine, instance, generation_id)
+        daemon = leave_to_daemon and daemon_reported(instance)
+        with writing(engine) as session:
+            runner = "dagster" if daemon else "local"
+            session.execute(update(Generation).filter_by(id=generation_id).values(runner=runner))
+        if daemon:
             return "left to the daemon"
         # Planned anew after each run: it may have been paused or cancelled in the meantime.
         while requests := plan(engine, instance, generation_id):
@@ -39,11 +50,28 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
             job = defs.resolve_job_def(str(requests[0].job_name))
             job.execute_in_process(
                 run_config=requests[0].run_config or None,
-                tags=requests[0].tags,
+                tags={**requests[0].tags, _LOCAL_TAG: str(os.getpid())},
                 instance=instance,
                 raise_on_error=False,
             )
         return settle(engine, generation_id, runs_of(instance, generation_id))
+
+
+def _bury_the_dead(engine: Any, instance: Any, generation_id: str) -> None:
+    """Give back the briefs of runs whose process was killed: who holds the generation's lock knows that no
+    other one carries it out here."""
+    from cryptocontent.content.generations import give_back, open_batches
+    from cryptocontent.sensors.generations import all_over, runs_of
+    from cryptocontent.storage import writing
+
+    for number, runs in runs_of(instance, generation_id).items():
+        dead = [run for run in runs if _LOCAL_TAG in run.tags and not all_over([run])]
+        for run in dead:
+            instance.report_run_failed(run, "the process that carried this run out was killed")
+        if dead:
+            with writing(engine) as session:
+                left = open_batches(session, generation_id).get(number, [])
+                give_back(session, generation_id, left, number)
 
 
 def materialize(job_name: str, partition: str) -> bool:

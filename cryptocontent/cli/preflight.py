@@ -48,10 +48,13 @@ def preflight_values(found: "Preflight") -> dict[str, Any]:
 
 
 def print_preflight(found: "Preflight", *, brief: bool = False) -> None:
-    """The estimate, then what competes and what is missing; `brief`: only how many."""
-    typer.echo(f"estimate: {_told(found.estimate)}")
+    """The estimate, then what competes and what is missing; `brief`: only how many, on standard error (on
+    standard output is what the command makes)."""
+    typer.echo(f"estimate: {_told(found.estimate)}", err=brief)
     if found.if_research_changes is not None:
-        typer.echo(f"  if the changed references bring other passages: {_told(found.if_research_changes)}")
+        typer.echo(
+            f"  if the changed references bring other passages: {_told(found.if_research_changes)}", err=brief
+        )
     duplicates = [one for one in found.overlaps if one.strength == "duplicate"]
     refused = [one for one in found.gaps if one.refused]
     if brief:

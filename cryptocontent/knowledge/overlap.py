@@ -105,7 +105,7 @@ def overlaps(known: Sequence[Piece], asked: Iterable[str], embedder: Embedder, s
     wanted = set(asked)
     described = _described(known, stem)
     vectors = embedder.embed([" ".join((one.title, *one.keywords)) for one in known])
-    table = _Table(described)
+    table = _Table(known, described)
     rows = [row for row, one in enumerate(known) if one.brief_id in wanted and one.slug is None]
     best: dict[tuple[str, str], Overlap] = {}
     for row, column, meaning in _candidates(table, rows, vectors):
@@ -243,7 +243,9 @@ class _Postings:
 class _Table:
     """All pieces, ready to be compared with any of them."""
 
-    def __init__(self, described: Sequence[_Described]) -> None:
+    def __init__(self, known: Sequence[Piece], described: Sequence[_Described]) -> None:
+        self.slugs = np.array([one.slug or "" for one in known])
+        self.wanted_slugs = [slugify(one.title) for one in known]
         self.lines = [one.line for one in described]
         self.titles = _Postings([one.title for one in described])
         self.keywords = _Postings([one.keywords for one in described])
@@ -283,6 +285,7 @@ def _candidates(
                 | ((table.titles.jaccard(row, in_title) >= CLOSE_WORDS) & (meaning >= CLOSE_MEANING))
                 | ((keywords >= SOME_KEYWORDS) & (in_keywords >= 2) & (near | (keywords >= SHARED_KEYWORDS)))
                 | primary
+                | (table.slugs == table.wanted_slugs[row])
             )
             for column in np.flatnonzero(mask):
                 yield row, int(column), float(meaning[column])

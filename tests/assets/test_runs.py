@@ -15,6 +15,7 @@ from cryptocontent.content.generations import (
     approve_generation,
     cancel_generation,
     failures,
+    give_back,
     pause_generation,
     request_generation,
     resume_generation,
@@ -333,3 +334,111 @@ def test_the_canary_runs_alone_until_it_is_approved(house: House) -> None:
     house.carry_out(generation)
     assert house.instance.get_materialized_partitions(ARTICLES) == set(ids)
     assert house.status(generation) == "done"
+
+
+def test_a_run_that_was_only_written_down_is_asked_for_again(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 1)
+    generation = house.request(ids)
+    (request,) = house.tick(generations).run_requests
+    job = house.defs.resolve_job_def(str(request.job_name))
+    # The daemon died between the making of the run and its launch; it finds the run by its `run_key`.
+    house.instance.create_run_for_job(job, tags=request.tags)
+    (again,) = house.tick(generations).run_requests
+    assert again.run_key == request.run_key
+    assert house.status(generation) == "running"
+
+
+def test_batches_do_not_change_when_the_order_of_partitions_does(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 6)
+    generation = house.request(ids, batch_size=3)
+    first = {request.run_key: _briefs_of(request, ids) for request in plan_of(house, generation)}
+    for brief in (ids[1], ids[4]):
+        house.instance.delete_dynamic_partition("briefs", brief)
+    second = plan_of(house, generation)
+    assert house.instance.get_dynamic_partitions("briefs") != ids, "two briefs stand at the end now"
+    assert {request.run_key: _briefs_of(request, ids) for request in second} == first
+    assert {request.job_name for request in second} == {"regenerate_briefs"}, "no range holds them any more"
+
+
+def plan_of(house: House, generation: str) -> list[Any]:
+    return plan(house.engine, house.instance, generation)
+
+
+def _briefs_of(request: Any, ids: list[str]) -> set[str]:
+    if request.run_config:
+        return set(request.run_config["brief_ids"])
+    start = ids.index(request.tags["dagster/asset_partition_range_start"])
+    return set(ids[start : ids.index(request.tags["dagster/asset_partition_range_end"]) + 1])
+
+
+def test_a_crash_while_paused_waits_for_the_resumption(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 2)
+    generation = house.request(ids)
+    (request,) = house.tick(generations).run_requests
+    job = house.defs.resolve_job_def(str(request.job_name))
+    run = house.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
+    with writing(house.engine) as session:
+        pause_generation(session, generation, ED)
+    house.instance.report_run_failed(run)
+    assert house.tick(generations).run_requests == []
+    with writing(house.engine) as session:
+        assert state_counts(session, generation) == {"queued": 2}, "a pause fails nobody"
+        resume_generation(session, generation, ED)
+    (again,) = house.tick(generations).run_requests
+    assert again.run_key != request.run_key, "Dagster would take it for the run that crashed"
+    assert house.run(str(again.job_name), run_config=again.run_config or None, tags=again.tags).success
+    assert house.status(generation) == "done"
+
+
+def test_a_run_lets_go_of_briefs_that_another_run_was_given_since(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 2)
+    generation = house.request(ids)
+    (old,) = plan_of(house, generation)
+    with writing(house.engine) as session:
+        give_back(session, generation, ids, 0)
+    (new,) = plan_of(house, generation)
+    calls = house.use(Calls(house.settings.home / "calls"))
+    assert house.run(str(old.job_name), run_config=old.run_config or None, tags=old.tags).success
+    assert not calls.counts() and not house.instance.get_materialized_partitions(ARTICLES)
+    assert house.run(str(new.job_name), run_config=new.run_config or None, tags=new.tags).success
+    assert set(calls.counts().values()) == {1} and house.status(generation) == "done"
+
+
+def test_a_generation_is_cancelled_while_an_agent_is_at_work(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 3)
+
+    class Cancelling(Calls):
+        def _result(self, stage: str, work: Any) -> Any:
+            if stage == "proofreader" and work.brief.id == ids[0]:
+                with writing(house.engine) as session:
+                    cancel_generation(session, generation, ED, "wrong template")
+            return super()._result(stage, work)
+
+    calls = house.use(Cancelling(house.settings.home / "calls", permanent=[ids[2]]))
+    generation = house.request(ids)
+    (result,) = house.carry_out(generation)
+    assert result.success, "what was given up is no failure"
+    assert {stage for stage, _ in calls.counts()} == {"writer", "editor", "proofreader"}
+    with reading(house.engine) as session:
+        assert state_counts(session, generation) == {"cancelled": 3} and not failures(session, generation)
+    assert house.status(generation) == "cancelled"
+    (export,) = house.tick(generations).run_requests
+    assert export.job_name == "export_articles" and plan_of(house, generation) == []
+
+
+def test_the_rest_of_a_canary_is_not_run_by_ticks_before_the_approval(house: House) -> None:
+    ids = make_world(house.engine, house.settings, 5)
+    with writing(house.engine) as session:
+        session.execute(update(Brief).where(Brief.id == ids[4]).values(priority="high"))
+        generation = request_generation(session, "p", ids, WHO, batch_size=2, canary=2)
+    requests = house.tick(generations).run_requests
+    assert [_briefs_of(request, ids) for request in requests] == [{ids[4]}, {ids[0]}]
+    for request in requests:
+        house.run(str(request.job_name), run_config=request.run_config or None, tags=request.tags)
+    assert house.status(generation) == "awaiting_approval"
+    assert "no generation is waiting" in house.tick(generations).skip_message
+    with writing(house.engine) as session:
+        approve_generation(session, generation, ED)
+    rest = house.tick(generations).run_requests
+    assert [request.run_key for request in rest] == [f"{generation}:{number}" for number in (2, 3)]
+    assert set().union(*(_briefs_of(request, ids) for request in rest)) == set(ids[1:4])

@@ -33,6 +33,7 @@ _KINDS = {
     "past_performance": "A past price as proof of a future one.",
 }
 _WARNINGS = {
+    "not_a_security": "A verdict on what the law takes an asset for, without who says so.",
     "price_direction": "A direction of price told as a fact.",
     "passive_income": "Pay for a risk called passive income.",
     "better_than_bank": "A comparison with deposits that hides what protects them.",

@@ -143,7 +143,7 @@ def with_notices(
     reviewed: bool = False,
 ) -> str:
     """A body (without its title) with the notices that are due in their places, word for word, and without
-    others. Done twice it changes nothing more; nothing but notices changes.
+    others that the rules know. Done twice it changes nothing more; nothing but notices changes.
 
     `promotion` says whether the article promotes something; left out, title and text tell. Paragraphs that
     somebody put inside a notice stay in the article, outside of it.
@@ -179,13 +179,13 @@ def with_notices(
 
 
 def _without_notices(lines: Sequence[str], rules: Rules) -> tuple[list[str], bool]:
-    """The lines without locked notices, and whether there were any. Of a notice go as many paragraphs as
-    its rule has; what else was put into it stays. One that nothing closes loses its first line only: where
-    it ends can't be known."""
+    """The lines without the notices that the rules know, and whether there were any. Of a notice go as many
+    paragraphs as its rule has; what else was put into it stays. One that nothing closes loses its first
+    line only: where it ends can't be known. A notice that no rule knows is somebody's words and stays."""
     texts = {notice.id: notice.text for one in rules.jurisdictions.jurisdictions for notice in one.notices}
     kept: list[str] = []
     last = 0
-    found = notice_lines(lines)
+    found = [one for one in notice_lines(lines) if one[2] in texts]
     for start, end, name in found:
         kept += lines[last:start]
         # One blank line where the notice stood: not two, and not none, which would join two paragraphs.
@@ -193,7 +193,7 @@ def _without_notices(lines: Sequence[str], rules: Rules) -> tuple[list[str], boo
             kept.pop()
         last = start + 1
         if end is not None:
-            size = len(_paragraphs(texts.get(name, "").splitlines())) or 1
+            size = len(_paragraphs(texts[name].splitlines()))
             for paragraph in _paragraphs(lines[start + 1 : end])[size:]:
                 kept += ["", *paragraph]
             last = end + 1

@@ -11,6 +11,8 @@ from cryptocontent.content.documents import Figure, Heading
 # Stands in a sentence for the words that were found; no text holds it (a code point of private use).
 _FOUND = "\ue0c1"
 _TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "‑": "-"})
+# In words between those that a pattern names, it turns them around: "will not reach $1 million".
+_DENIAL = re.compile(r"\b(?:not|never|hardly)\b", re.I)
 _MARKUP = re.compile(r"(?<!\w)[*_]{1,3}(?=\S)|(?<=[\w.!?,;:%)])[*_]{1,3}(?!\w)|\[\^\d+\]")
 
 
@@ -57,7 +59,8 @@ def first_match(
         return None
     for pattern in compiled(patterns):
         for match in pattern.finditer(line.plain):
-            if match[0] and not _excused(line.plain, match, exceptions):
+            denied = _DENIAL.search(match[0]) and not _DENIAL.search(pattern.pattern)
+            if match[0] and not denied and not _excused(line.plain, match, exceptions):
                 return match[0]
     return None
 

@@ -73,6 +73,9 @@ def test_a_notice_is_due_by_promotion_and_by_review() -> None:
         ("Use our referral link to join.", True),
         ("The token sale is now live.", True),
         ("Earn up to 12% a year.", True),
+        ("Click here to buy the token.", True),
+        ("Use code CRYPTO10 for a discount.", True),
+        ("A referral link leads to a phishing page.", False),
         ("Sponsored by an exchange, this piece explains fees.", True),
         ("You can buy the token today.", True),
         ("Sponsored transactions are paid for others.", False),
@@ -156,11 +159,15 @@ def test_what_somebody_wrote_into_a_notice_stays_in_the_article() -> None:
 def test_notices_that_are_not_due_go() -> None:
     body = with_notices(PROMOTION, ALL, RULES)
     assert with_notices(body, asked(jurisdictions=()), RULES) == PROMOTION
-    assert (
-        with_notices(f"::: notice of-old\nGone by now.\n:::\n\n{NEUTRAL}", asked(jurisdictions=()), RULES)
-        == NEUTRAL
-    )
     assert with_notices("Kept  as\tit is.\n\n\n", asked(jurisdictions=()), RULES) == "Kept  as\tit is.\n\n\n"
+
+
+def test_a_notice_that_no_rule_knows_is_somebodys_words_and_stays() -> None:
+    own = f"::: notice of-ours\nPaid for by nobody.\n:::\n\n{NEUTRAL}"
+    assert with_notices(own, asked(jurisdictions=()), RULES) == own
+    body = with_notices(own, asked(), RULES)
+    assert body == f"{own}\n\n{block('generic-information')}"
+    assert rules_of(compliance.check, subject(body, plan=asked())) == []
 
 
 def test_the_list_of_sources_stays_last() -> None:
