@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from cryptocontent.content.articles import citations_of, list_articles
+from cryptocontent.content.checks.compliance import reviewed_text
+from cryptocontent.content.rules import load_rules
 from cryptocontent.content.text import slugify
 from cryptocontent.errors import Refused
 from cryptocontent.publishing.render import FORMATS, Rendered, image_hashes
@@ -16,6 +18,7 @@ from cryptocontent.storage.database import reading
 from cryptocontent.storage.models import Article, Image, Version
 from cryptocontent.storage.object_store import ObjectStore, image_key
 
+_APPROVED = ("approved", "scheduled", "published")
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
 
@@ -43,10 +46,13 @@ def render_articles(
             image.sha256: f"{image.sha256[:16]}.{_SUFFIXES.get(image.media_type, 'img')}"
             for image in session.scalars(select(Image).filter_by(project_id=project_id))
         }
+        rules = load_rules(session, project_id)
         return [
             Rendered(
                 article=rows[article_id],
-                markdown=version.markdown,
+                markdown=reviewed_text(version.markdown, rules)
+                if rows[article_id]["status"] in _APPROVED
+                else version.markdown,
                 seo=version.details.get("seo"),
                 citations=citations_of(session, version.id),
                 images={

@@ -245,3 +245,14 @@ def _open_fence(lines: Sequence[str]) -> str:
         if opened and fence in ("", opened[1]):
             fence = "" if fence else opened[1]
     return fence
+
+
+def reviewed_text(markdown: str, rules: Rules) -> str:
+    """A whole version as it leaves the house once an editor has approved it: without the notices that say
+    that nobody has reviewed it yet."""
+    for jurisdiction in rules.jurisdictions.jurisdictions:
+        for notice in jurisdiction.notices:
+            if notice.when == "unreviewed_ai":
+                block = rf"^::: notice {re.escape(notice.id)}[ \t]*\n.*?^:::[ \t]*\n\n?"
+                markdown = re.sub(block, "", markdown, flags=re.M | re.S)
+    return markdown

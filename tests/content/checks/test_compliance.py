@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryptocontent.content.checks import compliance
-from cryptocontent.content.checks.compliance import with_notices
+from cryptocontent.content.checks.compliance import reviewed_text, with_notices
 from cryptocontent.content.documents import body_words, parse, render
 from cryptocontent.content.rules import Rules, read_rules, shipped_rules, shipped_text
 from cryptocontent.content.rules.files import Jurisdictions
@@ -258,3 +258,11 @@ def test_an_admin_s_notice_of_several_paragraphs() -> None:
     body = with_notices(NEUTRAL, asked(), rules)
     assert with_notices(body, asked(), rules) == body
     assert rules_of(compliance.check, subject(body, plan=asked(), rules=rules)) == []
+
+
+def test_an_approved_text_no_longer_says_that_nobody_reviewed_it() -> None:
+    unreviewed = block("eu-ai-disclosure")
+    text = f"# Fees\n\n{unreviewed}\n\nThe fee is burned.[^1]\n\n{block('generic-information')}\n"
+    assert reviewed_text(text, shipped_rules()) == (
+        f"# Fees\n\nThe fee is burned.[^1]\n\n{block('generic-information')}\n"
+    )
