@@ -157,10 +157,11 @@ class Pipeline:
             work = outputs[keys[brief][start - 1]].onto(item.work) if brief in resumed else item.work
             for index in range(start, last + 1):
                 agent = self.agents[index]
-                began = time.perf_counter()
                 before, checked = work, None
+                began = time.perf_counter()
                 try:
                     async with places:
+                        began = time.perf_counter()  # to wait for a place is not the stage's time
                         work = await agent.run(work)
                     if checker is not None and index == last:
                         work, checked = checker.finish(brief, work)

@@ -59,6 +59,9 @@ def list_all(project: ProjectOption = None, as_json: JsonOption = False) -> None
 @command
 def show(generation: GenerationArgument, as_json: JsonOption = False) -> None:
     """Show the state of every brief × stage, and what it was thought to cost and did."""
+    from cryptocontent.agents.preflight import Band
+    from cryptocontent.cli.preflight import told_band
+
     values = _values(generation)
     if as_json:
         print_json(values)
@@ -69,19 +72,23 @@ def show(generation: GenerationArgument, as_json: JsonOption = False) -> None:
     )
     stages = values["stages"]
     rows = [
-        {"brief": row["brief"], "state": row["status"], "cost": f"{row['cost_usd']:.2f}"}
+        {
+            "brief": row["brief"],
+            "state": row["status"],
+            "words": row["words"] or "",
+            "cost": f"{row['cost_usd']:.2f}",
+        }
         | {stage: _mark(row, index) for index, stage in enumerate(stages)}
         for row in values["briefs"]
     ]
     columns = {"brief": "Brief"} | {stage: stage.capitalize()[:6] for stage in stages}
-    print_rows(rows, columns | {"state": "State", "cost": "$"}, as_json=False, empty="")
+    print_rows(rows, columns | {"state": "State", "words": "Words", "cost": "$"}, as_json=False, empty="")
     for row in values["briefs"]:
         if row["error"]:
             typer.secho(f"{row['brief']}: {row['error']}", fg="red")
     estimate, actual = values["estimate"], values["cost_usd"]
-    if estimate and estimate.get("usd"):
-        band = estimate["usd"]
-        typer.echo(f"cost ${actual:.2f}; estimated ${band['p50']:.2f}–{band['p90']:.2f} (P50–P90)")
+    told = f"; estimated {told_band(Band(**estimate['usd']), '$')}" if estimate and estimate["usd"] else ""
+    typer.echo(f"cost ${actual:.2f}{told}")
     if values["status"] == "awaiting_approval":
         typer.echo(
             f"the canary is through: `cryptocontent generation approve {values['id'][:8]}` releases the rest"
@@ -108,6 +115,7 @@ def _values(name: str) -> dict[str, Any]:
     from sqlalchemy import func, select
 
     from cryptocontent.agents.pipeline import PIPELINE, stage_states
+    from cryptocontent.content.articles import list_articles
     from cryptocontent.content.generations import find_generation, requested_estimate
     from cryptocontent.storage import reading
     from cryptocontent.storage.database import pairs
@@ -131,7 +139,9 @@ def _values(name: str) -> dict[str, Any]:
             )
         )
         estimate = requested_estimate(session, generation)
-    states = stage_states(current.engine, [row.brief_id for row, _, _ in briefs])
+        ids = [row.brief_id for row, _, _ in briefs]
+        words = {one["brief"]: one["words"] for one in list_articles(session, brief_ids=ids)}
+    states = stage_states(current.engine, ids)
     return {
         "id": generation.id,
         "project": generation.project_id,
@@ -151,6 +161,7 @@ def _values(name: str) -> dict[str, Any]:
                 "status": row.status,
                 "batch": row.batch,
                 "stages": states[row.brief_id],
+                "words": words.get(row.brief_id, 0),
                 "cost_usd": float(costs.get(row.brief_id, 0.0)),
                 "error": row.error,
                 "run": row.run_id,

@@ -92,17 +92,18 @@ def _told(estimate: "Estimate") -> str:
         return "nothing to do"
     parts = [
         f"{count_of(estimate.briefs, 'brief')}, {count_of(estimate.stages, 'stage')}",
-        f"model calls {_band(estimate.calls)}",
-        f"tokens {_band(estimate.input_tokens)} in, {_band(estimate.output_tokens)} out",
-        f"cost {_band(estimate.usd, '$')}",
-        f"agents' time {_band(estimate.seconds, '', ' s')}",
+        f"model calls {told_band(estimate.calls)}",
+        f"tokens {told_band(estimate.input_tokens)} in, {told_band(estimate.output_tokens)} out",
+        f"cost {told_band(estimate.usd, '$')}",
+        f"agents' time {told_band(estimate.seconds, '', ' s')}",
     ]
     if estimate.unpriced:
         parts.append(f"{count_of(estimate.unpriced, 'brief')} of unknown cost: {'; '.join(estimate.why)}")
     return "; ".join(parts)
 
 
-def _band(band: "Band | None", before: str = "", after: str = "") -> str:
+def told_band(band: "Band | None", before: str = "", after: str = "") -> str:
+    """A band for people: one number where both are the same."""
     if band is None:
         return "unknown"
     digits = 2 if before else 0
