@@ -26,8 +26,9 @@ from cryptocontent.agents.instructions import instructed
 from cryptocontent.agents.store import Outcome
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.audit import requested
+from cryptocontent.content.checking import standing_of
 from cryptocontent.content.text import content_hash
-from cryptocontent.storage.database import DatabaseUnavailable
+from cryptocontent.storage.database import DatabaseUnavailable, reading
 
 log = logging.getLogger(__name__)
 
@@ -262,11 +263,19 @@ def blocking_findings(
 ) -> dict[str, str]:
     """Of finished briefs, those whose last stage's version has a blocking finding that nobody waived,
     with the reason: the gate that keeps an article from being publishable."""
-    versions = {
-        store.version_id_of(store.article_id_of(brief), key): brief
-        for key, brief in _last_keys(engine, brief_ids, agents).items()
+    briefs: dict[str, str] = {}
+    versions: list[tuple[str, str]] = []
+    for key, brief in _last_keys(engine, brief_ids, agents).items():
+        article = store.article_id_of(brief)
+        briefs[article] = brief
+        versions.append((article, store.version_id_of(article, key)))
+    with reading(engine) as session:
+        standing = standing_of(session, versions)
+    reasons = {
+        briefs[article]: "; ".join(one.finding.message for one in found if one.blocks)
+        for article, found in standing.items()
     }
-    return {versions[version]: "; ".join(why) for version, why in store.blockers(engine, versions).items()}
+    return {brief: why for brief, why in reasons.items() if why}
 
 
 def _last_keys(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent]) -> dict[str, str]:

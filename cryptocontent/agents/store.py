@@ -30,8 +30,6 @@ from cryptocontent.storage.models import (
     Message,
     StageResult,
     Version,
-    VersionCheck,
-    Waiver,
 )
 from cryptocontent.storage.types import utc_now
 
@@ -378,30 +376,3 @@ def _message_rows(article_id: str, version_id: str, item: Outcome, now: Any) -> 
         }
         for message in item.work.messages[len(item.before.messages) :]
     ]
-
-
-def blockers(engine: Engine, version_ids: Iterable[str]) -> dict[str, list[str]]:
-    """The messages of the blocking, not waived findings in force of each version that has any."""
-    newest = select(func.max(VersionCheck.id)).group_by(VersionCheck.version_id)
-    found: dict[str, list[str]] = defaultdict(list)
-    with reading(engine) as session:
-        for some in batched(version_ids, 500):
-            query = (
-                select(Finding.version_id, Finding.message)
-                .join(Version, Version.id == Finding.version_id)
-                .outerjoin(
-                    Waiver,
-                    (Waiver.article_id == Version.article_id) & (Waiver.fingerprint == Finding.fingerprint),
-                )
-                .where(
-                    Finding.version_id.in_(some),
-                    Finding.severity == "block",
-                    Waiver.fingerprint.is_(None),
-                    Finding.check_id.is_(None)
-                    | Finding.check_id.in_(newest.where(VersionCheck.version_id.in_(some))),
-                )
-                .order_by(Finding.id)
-            )
-            for version_id, message in session.execute(query):
-                found[version_id].append(message)
-    return found
