@@ -16,6 +16,7 @@ _SCHEMES = {
     "object_store_url": ("file", "s3"),
     "vector_url": ("file", "http", "https"),
     "embedding_model": ("local",),
+    "cache_url": ("sqlite", "redis", "rediss"),
 }
 
 
@@ -32,6 +33,19 @@ class Settings(BaseSettings):
     vector_url: str = ""
     vector_api_key: SecretStr = SecretStr("")
     embedding_model: str = "local:wordllama"
+    cache_url: str = Field("", description="what processes share of vendors' health and limits")
+    openai_api_key: SecretStr = SecretStr("")
+    openai_base_url: str = ""
+    anthropic_api_key: SecretStr = SecretStr("")
+    anthropic_base_url: str = ""
+    google_api_key: SecretStr = SecretStr("")
+    google_base_url: str = ""
+    xai_api_key: SecretStr = SecretStr("")
+    xai_base_url: str = "https://api.x.ai/v1"
+    github_copilot_api_key: SecretStr = SecretStr("")
+    github_copilot_base_url: str = ""
+    local_model_url: str = Field("", description="an OpenAI-compatible server: http://127.0.0.1:11434/v1")
+    local_model_api_key: SecretStr = SecretStr("")
     max_document_bytes: int = Field(25_000_000, gt=0, description="larger source files are refused")
     batch_size: int = Field(100, ge=1, le=100, description="briefs per Dagster run")
     calls_in_flight: int = Field(20, ge=1, description="concurrent agent calls inside one op")
@@ -42,6 +56,7 @@ class Settings(BaseSettings):
         self.database_url = self.database_url or f"sqlite:///{self.home / 'cryptocontent.db'}"
         self.object_store_url = self.object_store_url or f"file://{self.home / 'objects'}"
         self.vector_url = self.vector_url or f"file://{self.home / 'vectors'}"
+        self.cache_url = self.cache_url or f"sqlite:///{self.home / 'cache.db'}"
         return self
 
     @field_validator(*_SCHEMES)

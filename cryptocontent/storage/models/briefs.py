@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cryptocontent.storage.types import Base, new_id, utc_now
@@ -79,6 +79,7 @@ class StageResult(Base):
     """What one agent made of one input, under a key of all that went into it. Never changed."""
 
     __tablename__ = "stage_results"
+    __table_args__ = (Index("ix_stage_results_history", "stage", "engine", "created_at"),)
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     brief_id: Mapped[str] = mapped_column(ForeignKey("briefs.id"), index=True)
     stage: Mapped[str] = mapped_column(String(20))

@@ -21,6 +21,8 @@ class Generation(Base):
     requested_by: Mapped[str] = mapped_column(String(200))
     priority: Mapped[str] = mapped_column(String(10), default="normal")  # low | normal | high
     canary: Mapped[int] = mapped_column(default=0)  # how many briefs go first, the rest after approval
+    # live: models answer at once; batch: by the vendors' batch APIs, at half the price and in hours
+    lane: Mapped[str] = mapped_column(String(10), default="live", server_default="live")
     batch_size: Mapped[int]
     batches: Mapped[int] = mapped_column(default=0)  # how many were cut so far: numbers are never used again
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -35,7 +37,7 @@ class GenerationBrief(Base):
     __table_args__ = (Index("ix_generation_briefs_state", "generation_id", "status"),)
     generation_id: Mapped[str] = mapped_column(ForeignKey("generations.id"), primary_key=True)
     brief_id: Mapped[str] = mapped_column(ForeignKey("briefs.id"), primary_key=True)
-    # held (until the canary is approved) | queued | done | failed | cancelled
+    # held (for the canary's approval) | queued | waiting (for a vendor) | done | failed | cancelled
     status: Mapped[str] = mapped_column(String(20), default="queued")
     error: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(String(64))
