@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from cryptocontent.storage import migrate, open_engine
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.s3 import S3, s3_server
+from tests.services.valkey import valkey_server
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,22 @@ def _s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 def s3(_s3: S3) -> S3:
     """An S3 server and the name of a bucket of the test's own."""
     return replace(_s3, bucket=f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def _valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with valkey_server(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def valkey_url(_valkey: str) -> str:
+    """`CACHE_URL` of a real Valkey server, emptied for the test."""
+    import redis
+
+    with redis.Redis.from_url(_valkey) as client:
+        client.flushall()
+    return _valkey
 
 
 @pytest.fixture(scope="session")
