@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from cryptocontent.agents.drafts import counted
 from cryptocontent.agents.finishing import subject_of
 from cryptocontent.agents.lexicon import word_set
+from cryptocontent.agents.own_words import without_links
 from cryptocontent.agents.work import SeoPackage, Work, WorkMessage
 from cryptocontent.content.checks import form
 from cryptocontent.content.documents import (
@@ -20,27 +22,50 @@ from cryptocontent.content.documents import (
     parse,
 )
 from cryptocontent.content.findings import NewFinding
-from cryptocontent.content.rules import shipped_rules
+from cryptocontent.content.rules import Rules, shipped_rules
 from cryptocontent.content.text import slugify, words
 
-VERSION = "3"
+VERSION = "4"
 
-TITLE_MOST, DESCRIPTION_LEAST, DESCRIPTION_MOST, KEYWORDS_MOST = 60, 70, 155, 10
+TITLE_MOST, DESCRIPTION_LEAST, DESCRIPTION_MOST, KEYWORDS_MOST, SLUG_MOST = 60, 70, 155, 10, 80
 # short words, numbers, names of code and adverbs
 _NO_KEYWORD = re.compile(r"\w{1,2}\Z|\d|.*_|(?!supply|family|assembly|anomaly|monopoly|reply)\w{3,}ly\Z")
 _VERBAL = re.compile(r"(?:ed|ing|ive|able|ible|ful|ous|ary)\Z")
 _PHRASE_END = re.compile(r"[.,;:!?()\[\]\"“”]|\s[-–—]\s|`[^`]*`")
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What an engine decides; the rest of the package follows from it and the text."""
+
+    title: str
+    description: str
+    slug: str
+    keywords: tuple[str, ...]
+
+
 async def rules(work: Work) -> Work:
     """Make the SEO package by rules; the body stays as it is."""
-    subject = subject_of(work, shipped_rules())
+    return packaged(work, by_rules(work), shipped_rules())
+
+
+def by_rules(work: Work) -> Chosen:
+    """Title, description, slug and keywords, taken from the text."""
     blocks = parse(work.draft.body)
-    sentences = [sentence.text for paragraph in paragraphs(blocks) for sentence in paragraph.sentences]
-    lead = _lead(blocks)
+    sentences = [without_links(one.text) for paragraph in paragraphs(blocks) for one in paragraph.sentences]
     title = short_title(work.draft.title)
-    description = describe(lead or sentences)
-    keywords = _keywords(work, sentences)
+    return Chosen(
+        title=title,
+        description=describe(_lead(blocks) or sentences),
+        slug=slugify(title, SLUG_MOST),
+        keywords=_keywords(work, sentences),
+    )
+
+
+def packaged(work: Work, chosen: Chosen, rules: Rules, remark: str = "The text is unchanged.") -> Work:
+    """The work with its SEO package and what there is to say of it. `remark` ends the summary."""
+    subject = subject_of(work, rules)
+    blocks = parse(work.draft.body)
     total = body_words(blocks)
     metrics = {
         "words": float(total),
@@ -48,13 +73,13 @@ async def rules(work: Work) -> Work:
         **form.readability_of(subject),
     }
     package = SeoPackage(
-        title=title,
-        description=description,
-        slug=slugify(title),
-        keywords=keywords,
-        json_ld=_json_ld(work, blocks, description, keywords, total),
+        title=chosen.title,
+        description=chosen.description,
+        slug=chosen.slug,
+        keywords=chosen.keywords,
+        json_ld=_json_ld(work, blocks, chosen.description, chosen.keywords, total),
     )
-    findings = _findings(work, package, lead)
+    findings = _findings(work, package, _lead(blocks))
     # Findings about the text go into the conversation only: the checks run again over the finished text.
     told = [
         WorkMessage(author="seo", kind="finding", body=one.message, data=one.model_dump(mode="json"))
@@ -63,10 +88,10 @@ async def rules(work: Work) -> Work:
     summary = WorkMessage(
         author="seo",
         kind="summary",
-        body=f"Title of {len(title)} characters, description of {len(description)}, "
-        f"{counted(len(keywords), 'keyword')} ({', '.join(keywords[:4])}…); reading ease "
+        body=f"Title of {len(chosen.title)} characters, description of {len(chosen.description)}, "
+        f"{counted(len(chosen.keywords), 'keyword')} ({', '.join(chosen.keywords[:4])}…); reading ease "
         f"{metrics['flesch_reading_ease']}, grade {metrics['flesch_kincaid_grade']}; "
-        f"{counted(len(told), 'finding')}. The text is unchanged.",
+        f"{counted(len(told), 'finding')}. {remark}",
         data={"metrics": metrics, "slug": package.slug},
     )
     return work.model_copy(
@@ -85,7 +110,7 @@ def _lead(blocks: list[Block]) -> list[str]:
         if isinstance(block, Heading):
             break
         if isinstance(block, Paragraph):
-            found += [sentence.text for sentence in block.sentences]
+            found += [without_links(sentence.text) for sentence in block.sentences]
     return found
 
 
@@ -198,7 +223,7 @@ def _json_ld(
 def _findings(work: Work, package: SeoPackage, lead: list[str]) -> list[NewFinding]:
     """About the package, which the checks of the text don't see."""
     found: list[NewFinding] = []
-    if package.title != " ".join(work.draft.title.split()):
+    if len(" ".join(work.draft.title.split())) > TITLE_MOST:
         message = (
             f"The title has {len(work.draft.title)} characters; search engines are given “{package.title}”."
         )
@@ -214,7 +239,7 @@ def _findings(work: Work, package: SeoPackage, lead: list[str]) -> list[NewFindi
         )
     keyword = work.brief.keywords[0] if work.brief.keywords else ""
     for where, text in (("title", work.draft.title), ("lead", " ".join(lead))):
-        if keyword and not _mentions(text, keyword):
+        if keyword and not mentions(text, keyword):
             message = f"The keyword “{keyword}” is not in the {where}."
             found.append(
                 NewFinding(
@@ -224,7 +249,7 @@ def _findings(work: Work, package: SeoPackage, lead: list[str]) -> list[NewFindi
     return found
 
 
-def _mentions(text: str, keyword: str) -> bool:
+def mentions(text: str, keyword: str) -> bool:
     """Whether all words of the keyword are in the text, singular or plural."""
     have = {word.casefold().rstrip("s") for word in words(text)}
     return all(word.casefold().rstrip("s") in have for word in words(keyword))

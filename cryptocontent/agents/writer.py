@@ -147,7 +147,7 @@ def _blocks(work: Work, plan: Plan) -> list[Block]:
                 blocks += [Heading(2, section.heading), *written]
         if body_words(blocks) <= outline.words.max or not plan.cut():
             break
-    return _with_figure(work, blocks)
+    return with_figure(work, blocks)
 
 
 def _part_blocks(plan: Plan, index: int) -> list[Block]:
@@ -177,7 +177,7 @@ def _reads_back(cited: list[Sentence]) -> bool:
     return parse(paragraph.render()) == [paragraph]
 
 
-def _with_figure(work: Work, blocks: list[Block]) -> list[Block]:
+def with_figure(work: Work, blocks: list[Block]) -> list[Block]:
     """One image of the most cited reference that has one, after the first paragraph under a heading that
     cites it; its caption credits the reference."""
     owners = {passage.number: passage.reference_id for passage in work.research}

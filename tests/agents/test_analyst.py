@@ -102,3 +102,83 @@ async def test_a_citation_of_a_market_fact_stays_in_the_sentences_own_words():
     assert made.draft.body.endswith("Bitcoin costs $97,000.[^2]")
     wrong = await analyst.rules(draft(f"{FEE}[^1] Bitcoin costs $99,000.[^2]", FEE, one))
     assert ("block", "number.not_in_source") in told(wrong)
+
+
+OWN = "Since 5 August 2021 the base fee has been burned with every block that is made."
+
+
+async def test_a_sentence_in_own_words_stays_if_what_it_cites_bears_it_out():
+    body = f"{OWN}[^1]"
+    made = await analyst.rules(draft(body, FEE, BLOB))
+    assert made.draft.body == body and rules_of(made) == [] and edits(made) == []
+
+
+async def test_own_words_with_a_number_that_the_source_has_not_go():
+    made = await analyst.rules(draft(f"{BLOB}[^2] {OWN.replace('2021', '2022')}[^1]", FEE, BLOB))
+    assert made.draft.body == f"{BLOB}[^2]"
+    assert made.findings[0].evidence["missing"] == ["5 August 2022"]
+
+
+async def test_own_words_may_join_two_passages_and_lose_the_one_that_says_nothing():
+    joined = "The base fee is burned with every block, and a blob costs 131,072 gas."
+    made = await analyst.rules(draft(f"{joined}[^1][^2][^3]", FEE, BLOB, "Wallets sign messages."))
+    assert made.draft.body == f"{joined}[^1][^2]"
+    assert edits(made) == ["citation.corrected"]
+
+
+async def test_own_words_that_cite_the_wrong_passage_are_cited_anew():
+    made = await analyst.rules(draft(f"{OWN}[^2] {OWN}[^9]", FEE, BLOB))
+    assert made.draft.body == f"{OWN}[^1] {OWN}[^1]"
+
+
+@pytest.mark.parametrize(
+    ("text", "stays", "rule"),
+    [
+        ("A blob brings cheaper settlement to every rollup.", True, "citation.weak"),
+        ("Penguins waddle quietly across frozen beaches.", False, "citation.unsupported"),
+    ],
+)
+async def test_own_words_with_nothing_to_check_stay_with_a_warning_if_they_are_on_the_subject(
+    text, stays, rule
+):
+    source = "A blob holds field elements, and settlement of a block takes minutes."
+    made = await analyst.rules(draft(f"{FEE}[^1] {text}[^2]", FEE, source))
+    assert (text in made.draft.body) is stays
+    assert rules_of(made) == [("warn", rule)]
+    assert made.findings[0].excerpt == text
+
+
+async def test_a_passage_beside_a_market_fact_stays_only_if_it_says_something():
+    moment = datetime(2026, 11, 24, tzinfo=UTC)
+    fact = Fact("f", "bitcoin", "price", 97123.0, "USD", "an exchange", moment, 97123.0, moment)
+    priced = passage(3, "The price of Bitcoin was 97,123 USD.").model_copy(update={"fact": fact})
+    text = "With Bitcoin at a price of $97,000, wallets keep signing."
+    made = await analyst.rules(draft(f"{text}[^1][^2][^3]", FEE, "Wallets sign messages.", priced))
+    assert made.draft.body == f"{text}[^2][^3]"
+
+
+async def test_a_passage_that_names_the_asset_bears_out_its_ticker():
+    source = "Ethereum validators attest to blocks and are rewarded for it."
+    text = "Validators of ETH are rewarded when they attest to blocks."
+    made = await analyst.rules(draft(f"{text}[^1]", source))
+    assert text in made.draft.body
+    other = await analyst.rules(draft(f"{text.replace('ETH', 'SOL')}[^1]", source))
+    assert other.draft.body == ""
+
+
+async def test_a_link_to_another_article_changes_nothing_of_what_a_sentence_says():
+    linked = FEE.replace("base fee", "[base fee](article:base-fee)")
+    made = await analyst.rules(draft(f"{linked}[^1]", FEE))
+    assert made.draft.body == f"{linked}[^1]" and edits(made) == []
+
+
+async def test_sentences_of_another_language_than_the_word_lists_are_held_to_their_numbers_only():
+    said = "Seit August 2021 wird die Grundgebühr verbrannt, so der EIP-1559."
+    given = draft(f"{said}[^1]", f"{FEE} EIP-1559 says so. It was 5 August 2021.")
+    outline = given.brief.outline.model_copy(update={"language": "de"})
+    german = given.model_copy(update={"brief": given.brief.model_copy(update={"outline": outline})})
+    assert (await analyst.rules(german)).draft.body == f"{said}[^1]"
+    assert (await analyst.rules(given)).draft.body == ""
+    body = f"{said.replace('1559', '9999')}[^1]"
+    wrong = german.model_copy(update={"draft": german.draft.model_copy(update={"body": body})})
+    assert (await analyst.rules(wrong)).draft.body == ""
