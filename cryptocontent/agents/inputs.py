@@ -20,6 +20,7 @@ from cryptocontent.content.rules import Rules, load_rules
 from cryptocontent.content.sources import fact_source, known_facts
 from cryptocontent.content.templates import TemplateSpec, outline
 from cryptocontent.content.text import content_hash
+from cryptocontent.llm.policies import Policies, load_policies
 from cryptocontent.storage.database import batched, reading
 from cryptocontent.storage.models import (
     Brief,
@@ -48,11 +49,12 @@ class Restart:
 @dataclass(frozen=True, slots=True)
 class Chain:
     """What a brief's stage keys are made of, beside the agents: the hash of its inputs, what people asked
-    of each stage, and where it starts from a person's text."""
+    of each stage, where it starts from a person's text, and which models the project's stages use."""
 
     input_hash: str
     asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     restart: Restart | None = None
+    policies: Policies = field(default_factory=Policies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,12 @@ def _restart_versions(session: Session, asked: Mapping[str, _Asked]) -> dict[str
     return found
 
 
-def _chain(hashes: Sequence[str], asked: _Asked | None, versions: Mapping[str, Version]) -> Chain:
+def _chain(
+    hashes: Sequence[str], asked: _Asked | None, versions: Mapping[str, Version], policies: Policies
+) -> Chain:
     """`hashes`: of brief id, brief, template and research."""
     if asked is None:
-        return Chain(content_hash(hashes))
+        return Chain(content_hash(hashes), policies=policies)
     told: dict[str, tuple[str, ...]] = {}
     for one in asked.given:
         told[one.stage] = (*told.get(one.stage, ()), one.body)
@@ -115,23 +119,33 @@ def _chain(hashes: Sequence[str], asked: _Asked | None, versions: Mapping[str, V
         restart = Restart(stage, version_id, versions[version_id].content_hash)
     # A restart writes from what its version cites: newer research doesn't touch it.
     digest = content_hash([*hashes[:-1], restart.content_hash] if restart else hashes)
-    return Chain(digest, told, restart)
+    return Chain(digest, told, restart, policies)
 
 
 def chains(engine: Engine, brief_ids: Sequence[str], stages: Sequence[str]) -> dict[str, Chain]:
     """The chain of each brief that has research, as `load_inputs` has it, read without passages."""
     found: dict[str, Chain] = {}
+    policies: dict[str, Policies] = {}
     with reading(engine) as session:
         asked = _instructions(session, brief_ids, stages)
         versions = _restart_versions(session, asked)
         for ids in batched(brief_ids, 500):
             rows = session.execute(
-                select(Brief.id, Brief.content_hash, TemplateVersion.content_hash, Research.content_hash)
+                select(
+                    Brief.id,
+                    Brief.content_hash,
+                    TemplateVersion.content_hash,
+                    Research.content_hash,
+                    Brief.project_id,
+                )
                 .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
                 .join(Research, Research.id == Brief.research_id)
                 .where(Brief.id.in_(ids))
             )
-            found |= {row[0]: _chain(list(row), asked.get(row[0]), versions) for row in rows}
+            for brief, *hashes, project in rows:
+                if project not in policies:
+                    policies[project] = load_policies(session, project)
+                found[brief] = _chain([brief, *hashes], asked.get(brief), versions, policies[project])
     return found
 
 
@@ -152,14 +166,16 @@ def load_inputs(
             ).all()
         asked = _instructions(session, brief_ids, stages)
         versions = _restart_versions(session, asked)
-        rules = {project: load_rules(session, project) for project in {row[0].project_id for row in rows}}
+        projects = {row[0].project_id for row in rows}
+        rules = {project: load_rules(session, project) for project in projects}
+        policies = {project: load_policies(session, project) for project in projects}
         material = _Material(session, rules)
         for brief, template, research in rows:
             if research is None:
                 missing[brief.id] = "research is missing: materialize `research` for this brief first"
                 continue
             hashes = [brief.id, brief.content_hash, template.content_hash, research.content_hash]
-            chain = _chain(hashes, asked.get(brief.id), versions)
+            chain = _chain(hashes, asked.get(brief.id), versions, policies[brief.project_id])
             version = versions[chain.restart.version_id] if chain.restart else None
             if version is not None:
                 research = session.get(Research, version.provenance.get("research")) or research

@@ -1,55 +1,60 @@
 """The pipeline: which agents there are, in which order, and how far each brief is.
 
 A stage's result is stored under a key of everything that went into it: the brief, the template
-version, the frozen research, what people asked of the stages, and every agent (with its version and
-engine) up to this stage. So the keys of a brief's whole way are known beforehand; a key that is stored
-is never worked for again; a re-run after a crash resumes at the first key that is missing.
+version, the frozen research, what people asked of the stages, and every agent (with its version, engine,
+prompts and models) up to this stage. So the keys of a brief's whole way are known beforehand; a key that
+is stored is never worked for again; a re-run after a crash resumes at the first key that is missing.
 
 After the last stage, whichever it is, the locked notices are put in and all checks run over the text.
 
-To add an agent: write one file with `VERSION` and `rules`, and add one line to `PIPELINE`.
+To add an agent: write one file with an `Agent`, and add one line to `_OWN`; an agent of another package
+comes by an entry point (see `agents.plugins`).
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
 
 from cryptocontent.agents import analyst, editor, leases, proofreader, seo, store, writer
+from cryptocontent.agents.agent import Agent, Engaged, ModelEngine, engaged
+from cryptocontent.agents.by_model import analyst as model_analyst
+from cryptocontent.agents.by_model import editor as model_editor
+from cryptocontent.agents.by_model import proofreader as model_proofreader
+from cryptocontent.agents.by_model import seo as model_seo
+from cryptocontent.agents.by_model import writer as model_writer
 from cryptocontent.agents.finishing import Checker
 from cryptocontent.agents.inputs import Chain, Inputs, chains, load_inputs
 from cryptocontent.agents.instructions import instructed
+from cryptocontent.agents.plugins import with_plugins
+from cryptocontent.agents.staffing import Staffing, Worked
 from cryptocontent.agents.store import Outcome
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.audit import requested
 from cryptocontent.content.checking import standing_of
 from cryptocontent.content.text import content_hash
+from cryptocontent.llm.calls import AnswerPending, BudgetExceeded, ModelsFailed
 from cryptocontent.storage.database import DatabaseUnavailable, reading
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """The code behind a stage. A new `version` or `engine` makes new keys, so the stage runs again."""
-
-    stage: str
-    version: str
-    engine: str
-    run: Callable[[Work], Awaitable[Work]]
+def _agent(stage: str, rules: Any, model: ModelEngine) -> Agent:
+    return Agent(stage, rules.VERSION, "rules", instructed(stage, rules.rules), model)
 
 
-PIPELINE: tuple[Agent, ...] = (
-    Agent("writer", writer.VERSION, "rules", instructed("writer", writer.rules)),
-    Agent("editor", editor.VERSION, "rules", instructed("editor", editor.rules)),
-    Agent("proofreader", proofreader.VERSION, "rules", instructed("proofreader", proofreader.rules)),
-    Agent("analyst", analyst.VERSION, "rules", instructed("analyst", analyst.rules)),
-    Agent("seo", seo.VERSION, "rules", instructed("seo", seo.rules)),
+_OWN: tuple[Agent, ...] = (
+    _agent("writer", writer, ModelEngine(model_writer.VERSION, model_writer.write)),
+    _agent("editor", editor, ModelEngine(model_editor.VERSION, model_editor.edit)),
+    _agent("proofreader", proofreader, ModelEngine(model_proofreader.VERSION, model_proofreader.proofread)),
+    _agent("analyst", analyst, ModelEngine(model_analyst.VERSION, model_analyst.analyse)),
+    _agent("seo", seo, ModelEngine(model_seo.VERSION, model_seo.optimise)),
 )
+PIPELINE: tuple[Agent, ...] = with_plugins(_OWN)
 
 
 def stage_keys(agents: Sequence[Agent], chain: Chain) -> list[str]:
@@ -57,8 +62,10 @@ def stage_keys(agents: Sequence[Agent], chain: Chain) -> list[str]:
     work: see `first_stage`."""
     keys: list[str] = []
     previous = chain.input_hash
-    for agent in agents:
+    for agent in engaged(agents, chain.policies):
         parts: list[Any] = [agent.stage, agent.version, agent.engine, previous]
+        if agent.identity:
+            parts.append(agent.identity)
         if asked := chain.asked.get(agent.stage):
             parts.append(list(asked))
         previous = content_hash(parts)
@@ -79,15 +86,18 @@ class Pipeline:
     """One process's way of taking briefs through the agents.
 
     `calls_in_flight` bounds the agent calls that run at once. What goes into a brief is read once, so
-    that all stages of a run work from the same research. Failures that trying again cannot mend
-    (`StageFailed`) are remembered for the life of this object: the next stage's op does not repeat
-    them, a new run does.
+    that all stages of a run work from the same research. Failures that trying again at once cannot mend
+    (`StageFailed`, no model to be had, a budget used up) are remembered for the life of this object: the
+    next stage's op does not repeat them, a new run does. `waiting` are the briefs whose answers wait in a
+    vendor's batch: they are not done, but nothing failed.
     """
 
     engine: Engine
     run_id: str
     agents: Sequence[Agent] = PIPELINE
     calls_in_flight: int = 20
+    staffing: Staffing | None = None
+    waiting: set[str] = field(default_factory=set)
     _permanent: dict[str, str] = field(default_factory=dict)
     _inputs: dict[str, Inputs] = field(default_factory=dict)
 
@@ -124,11 +134,25 @@ class Pipeline:
             finally:
                 leases.release(self.engine, owner, sorted(mine))
             outcome |= worked
+        pending = self.waiting & outcome.keys()
+        if self.staffing is not None and pending:
+            await self.staffing.submit({inputs[brief].work.brief.project_id for brief in pending})
         changed = {
-            brief: reason for brief, reason in outcome.items() if reason or last == len(self.agents) - 1
+            brief: reason
+            for brief, reason in outcome.items()
+            if brief not in pending and (reason or last == len(self.agents) - 1)
         }
         store.record_errors(self.engine, changed)
+        if self.staffing is not None:
+            await asyncio.to_thread(self.staffing.live.flush)
         return outcome
+
+    def blocking_findings(self, brief_ids: Sequence[str]) -> dict[str, str]:
+        """As the function of that name, for what this run made: policies and instructions may have changed
+        since it began."""
+        chains_of = {brief: self._inputs[brief].chain for brief in brief_ids if brief in self._inputs}
+        keys = {stage_keys(self.agents, chain)[-1]: brief for brief, chain in chains_of.items()}
+        return _blocking(self.engine, keys)
 
     def _stages(self) -> list[str]:
         return [agent.stage for agent in self.agents]
@@ -156,19 +180,27 @@ class Pipeline:
         async def one(brief: str, item: Inputs) -> str | None:
             start = first[brief]
             work = outputs[keys[brief][start - 1]].onto(item.work) if brief in resumed else item.work
+            staff = engaged(self.agents, item.chain.policies)
             for index in range(start, last + 1):
-                agent = self.agents[index]
+                agent = staff[index]
                 before, checked = work, None
                 began = time.perf_counter()
                 try:
                     async with places:
                         began = time.perf_counter()  # to wait for a place is not the stage's time
-                        work = await agent.run(work)
+                        done = await self._stage(agent, item, before)
+                    work = done.work
                     if checker is not None and index == last:
                         work, checked = checker.finish(brief, work)
-                except StageFailed as error:
+                except AnswerPending as error:
+                    self.waiting.add(brief)
                     self._permanent[brief] = f"{agent.stage}: {error}"
                     return self._permanent[brief]
+                except (StageFailed, ModelsFailed, BudgetExceeded) as error:
+                    self._permanent[brief] = f"{agent.stage}: {error}"
+                    return self._permanent[brief]
+                except DatabaseUnavailable:
+                    raise
                 except Exception as error:
                     log.exception("brief %s failed in stage %s", brief, agent.stage)
                     return f"{agent.stage}: {type(error).__name__}: {error}"
@@ -176,8 +208,8 @@ class Pipeline:
                 previous = keys[brief][index - 1] if index > begin[brief] else None
                 await saver.save(
                     Outcome(
-                        item, agent.stage, keys[brief][index], previous, agent.engine, agent.version,
-                        before, work, seconds, checked,
+                        item, agent.stage, keys[brief][index], previous, done.engine, done.version,
+                        before, work, seconds, checked, done.made_by,
                     )
                 )  # fmt: skip
             return None
@@ -190,6 +222,16 @@ class Pipeline:
                 renewal.cancel()
         except* DatabaseUnavailable as errors:
             raise errors.exceptions[0] from None
+        return done
+
+    async def _stage(self, agent: Engaged, item: Inputs, work: Work) -> Worked:
+        if agent.by_model is None:
+            return Worked(await agent.run(work), agent.engine, agent.version, {})
+        if self.staffing is None:
+            raise StageFailed("the project's policy asks for a model, but this process has no models")
+        done = await self.staffing.work(agent, item, work, self.run_id)
+        # What the models said comes before the news that the stage is done.
+        await asyncio.to_thread(self.staffing.live.flush)
         return done
 
     async def _renew(self, owner: str) -> None:
@@ -263,9 +305,14 @@ def blocking_findings(
 ) -> dict[str, str]:
     """Of finished briefs, those whose last stage's version has a blocking finding that nobody waived,
     with the reason: the gate that keeps an article from being publishable."""
+    return _blocking(engine, _last_keys(engine, brief_ids, agents))
+
+
+def _blocking(engine: Engine, last_keys: Mapping[str, str]) -> dict[str, str]:
+    """The same for the versions under these keys of briefs."""
     briefs: dict[str, str] = {}
     versions: list[tuple[str, str]] = []
-    for key, brief in _last_keys(engine, brief_ids, agents).items():
+    for key, brief in last_keys.items():
         article = store.article_id_of(brief)
         briefs[article] = brief
         versions.append((article, store.version_id_of(article, key)))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from cryptocontent.agents.pipeline import PIPELINE, Agent, stage_states
+from cryptocontent.agents.agent import Agent, Engaged, engaged
+from cryptocontent.agents.pipeline import PIPELINE, stage_states
 from cryptocontent.agents.ranking import stem, subject_words, unmentioned
 from cryptocontent.agents.work import ResearchPassage, Work, WorkBrief
 from cryptocontent.content.templates import Outline, WordRange
@@ -24,6 +25,7 @@ from cryptocontent.knowledge.index import Query
 from cryptocontent.knowledge.overlap import Overlap, overlaps, pieces
 from cryptocontent.knowledge.research import stale
 from cryptocontent.knowledge.search import search_index
+from cryptocontent.llm.policies import load_policies
 from cryptocontent.settings import Settings
 from cryptocontent.storage.database import batched, reading
 from cryptocontent.storage.models import Brief, Passage, Reference, StageResult
@@ -103,9 +105,10 @@ def preflight(
     agents: Sequence[Agent] = PIPELINE,
 ) -> Preflight:
     """Look at the briefs; nothing is written, no model is called."""
-    estimate, old, worst = _estimates(engine, settings, brief_ids, agents)
     with reading(engine) as session:
         known = pieces(session, project_id)
+        staff = engaged(agents, load_policies(session, project_id))
+    estimate, old, worst = _estimates(engine, settings, brief_ids, agents, staff)
     embedder = open_embedder(settings.embedding_model)
     return Preflight(
         estimate,
@@ -117,18 +120,22 @@ def preflight(
 
 
 def _estimates(
-    engine: Engine, settings: Settings, brief_ids: Sequence[str], agents: Sequence[Agent]
+    engine: Engine,
+    settings: Settings,
+    brief_ids: Sequence[str],
+    agents: Sequence[Agent],
+    staff: Sequence[Engaged],
 ) -> tuple[Estimate, int, Estimate | None]:
     states = stage_states(engine, brief_ids, agents)
     due = {brief: _first_missing(states[brief]) for brief in brief_ids}
     old = {brief for brief in stale(engine, brief_ids) if due[brief] > 0}
     with reading(engine) as session:
-        history = _history(session, agents)
-    now = estimate(list(due.values()), history, agents, settings.calls_in_flight)
+        history = _history(session, staff)
+    now = estimate(list(due.values()), history, staff, settings.calls_in_flight)
     if not old:
         return now, 0, None
     anew = [0 if brief in old else first for brief, first in due.items()]
-    return now, len(old), estimate(anew, history, agents, settings.calls_in_flight)
+    return now, len(old), estimate(anew, history, staff, settings.calls_in_flight)
 
 
 def _first_missing(done: Sequence[bool]) -> int:
@@ -141,7 +148,7 @@ History = Mapping[str, NDArray[np.float64]]
 calls, input tokens, output tokens, USD, seconds; NaN where a pass did not go through the stage."""
 
 
-def _history(session: Session, agents: Sequence[Agent]) -> History:
+def _history(session: Session, agents: Sequence[Agent | Engaged]) -> History:
     """The newest passes: what one Dagster run did for one brief, by the engines that are in force."""
     columns = [getattr(StageResult, name) for name in _COLUMNS]
     passes: dict[tuple[str, str | None], int] = {}
@@ -167,7 +174,11 @@ def _history(session: Session, agents: Sequence[Agent]) -> History:
 
 
 def estimate(
-    first: Sequence[int], history: History, agents: Sequence[Agent], calls_in_flight: int = 20, seed: int = 0
+    first: Sequence[int],
+    history: History,
+    agents: Sequence[Agent | Engaged],
+    calls_in_flight: int = 20,
+    seed: int = 0,
 ) -> Estimate:
     """What it takes to bring briefs through the stages from their first missing one on (an index; past the
     last for a brief that is done). Time is the agents': rules take their turns, up to `calls_in_flight`
@@ -213,7 +224,7 @@ def estimate(
     )
 
 
-def _complete(history: History, agents: Sequence[Agent]) -> NDArray[np.float64]:
+def _complete(history: History, agents: Sequence[Agent | Engaged]) -> NDArray[np.float64]:
     """The passes that went through all of these stages: pass × stage × column."""
     table = np.stack([history[agent.stage] for agent in agents], axis=1)
     return np.asarray(table[~np.isnan(table).any(axis=(1, 2))][:_MOST_HISTORY])

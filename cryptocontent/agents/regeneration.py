@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from cryptocontent.agents.pipeline import PIPELINE, Agent
+from cryptocontent.agents.agent import Agent
+from cryptocontent.agents.pipeline import PIPELINE
 from cryptocontent.audit import lock, record
 from cryptocontent.errors import Refused
 from cryptocontent.identity import Person

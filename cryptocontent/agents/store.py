@@ -7,7 +7,7 @@ entry are one transaction: there is never one without the others.
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,6 +26,7 @@ from cryptocontent.storage.models import (
     Article,
     Brief,
     Citation,
+    Event,
     Finding,
     Message,
     StageResult,
@@ -60,7 +61,7 @@ class StageOutput(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished stage of one brief, to be stored. `before` is the work that it started from; `checked`
-    what the checks say of it, if it is the last stage."""
+    what the checks say of it, if it is the last stage; `made_by` which models and prompts made it."""
 
     inputs: Inputs
     stage: str
@@ -72,6 +73,7 @@ class Outcome:
     work: Work
     seconds: float
     checked: Checked | None = None
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def article_id(self) -> str:
@@ -148,6 +150,7 @@ def save(engine: Engine, outcomes: Sequence[Outcome], run_id: str) -> None:
         now = utc_now()
         session.execute(insert(StageResult), [_result_row(item, run_id, now) for item in fresh])
         changes = _save_versions(session, fresh, run_id, now)
+        session.execute(insert(Event), [_event_row(item, now) for item in fresh])
         for project_id, entries in changes.items():
             record_all(session, project_id, entries)
 
@@ -166,6 +169,28 @@ def _result_row(item: Outcome, run_id: str, now: Any) -> dict[str, Any]:
         "cost_usd": item.work.cost_usd - item.before.cost_usd,
         "seconds": item.seconds,
         "run_id": run_id,
+        "created_at": now,
+    }
+
+
+def _event_row(item: Outcome, now: Any) -> dict[str, Any]:
+    """What people who watch are told of a finished stage."""
+    said = item.work.messages[len(item.before.messages) :]
+    data = {
+        "stage": item.stage,
+        "engine": item.engine,
+        "version": version_id_of(item.article_id, item.key),
+        "seconds": round(item.seconds, 3),
+        "calls": item.work.calls - item.before.calls,
+        "cost_usd": item.work.cost_usd - item.before.cost_usd,
+        "messages": len(said),
+        "summary": next((one.body for one in reversed(said) if one.kind == "summary"), ""),
+    }
+    return {
+        "project_id": item.inputs.work.brief.project_id,
+        "subject": f"article:{item.article_id}",
+        "kind": "stage",
+        "data": data,
         "created_at": now,
     }
 
@@ -259,6 +284,7 @@ def _version_row(item: Outcome, article: Article, number: int, run_id: str, now:
             "output_tokens": work.output_tokens,
             "cost_usd": work.cost_usd,
             "run": run_id,
+            **item.made_by,
         },
         "created_at": now,
     }

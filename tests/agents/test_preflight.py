@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select, update
 
-from cryptocontent.agents.pipeline import PIPELINE, Agent, Pipeline
+from cryptocontent.agents.agent import Agent
+from cryptocontent.agents.pipeline import PIPELINE, Pipeline
 from cryptocontent.agents.preflight import (
     LEAST_HISTORY,
     Band,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cryptocontent.agents.pipeline import PIPELINE, Agent
+from cryptocontent.agents.agent import Agent
+from cryptocontent.agents.pipeline import PIPELINE
 from cryptocontent.agents.preflight import LEAST_HISTORY, Band, estimate
 from cryptocontent.agents.work import Work
 from tests.agents.world import STAGES

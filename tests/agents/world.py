@@ -10,7 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from cryptocontent.agents.pipeline import Agent, Pipeline
+from cryptocontent.agents.agent import Agent
+from cryptocontent.agents.pipeline import Pipeline
 from cryptocontent.agents.work import Draft, SeoPackage, StageFailed, Work, WorkMessage
 from cryptocontent.audit import Actor
 from cryptocontent.content.briefs import import_briefs
