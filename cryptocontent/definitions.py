@@ -22,7 +22,9 @@ from cryptocontent.assets.publications import exports
 from cryptocontent.resources.platform import PipelineResource, PlatformResource
 from cryptocontent.sensors.catalog import catalog
 from cryptocontent.sensors.generations import generations
+from cryptocontent.sensors.housekeeping import housekeeping
 from cryptocontent.sensors.knowledge_checks import knowledge_checks_sensor
+from cryptocontent.sensors.model_batches import model_batches
 from cryptocontent.sensors.publications import publications
 
 
@@ -43,7 +45,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> Definitio
             publish_scheduled,
             recall_references,
         ],
-        sensors=[catalog, generations, knowledge_checks_sensor, publications],
+        sensors=[catalog, generations, housekeeping, knowledge_checks_sensor, model_batches, publications],
         resources=resources | dict(resource_overrides or {}),
         # Ops of a run share one process: a process per op costs more than the work of the rules engine.
         executor=in_process_executor,

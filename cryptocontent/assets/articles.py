@@ -29,7 +29,8 @@ from dagster import (
 )
 from sqlalchemy import select
 
-from cryptocontent.agents.pipeline import PIPELINE, blocking_findings
+from cryptocontent.agents.pipeline import PIPELINE, Pipeline
+from cryptocontent.agents.store import article_id_of
 from cryptocontent.assets import partitions
 from cryptocontent.assets.checks.articles import evaluations
 from cryptocontent.assets.knowledge import passages
@@ -38,6 +39,7 @@ from cryptocontent.content.generations import give_back, held_back, set_outcomes
 from cryptocontent.content.quality import MEASURES
 from cryptocontent.knowledge.research import Frozen, freeze
 from cryptocontent.knowledge.search import search_index
+from cryptocontent.llm.costs import totals
 from cryptocontent.resources.platform import PipelineResource, PlatformResource
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.database import pairs
@@ -116,7 +118,7 @@ def _first_op(stage: str) -> OpDefinition:
             if item.changed:
                 metadata = _research_metadata([item])
                 context.log_event(AssetMaterialization(RESEARCH, partition=brief, metadata=metadata))
-        _log(context, stage, await pipeline.open(context.run_id).advance(brief_ids, stage))
+        _log(context, stage, await _open(context, pipeline).advance(brief_ids, stage))
 
     return run_first
 
@@ -134,9 +136,13 @@ def _stage_op(stage: str) -> OpDefinition:
         context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
     ) -> None:
         brief_ids = _brief_ids(context, platform)
-        _log(context, stage, await pipeline.open(context.run_id).advance(brief_ids, stage))
+        _log(context, stage, await _open(context, pipeline).advance(brief_ids, stage))
 
     return run_stage
+
+
+def _open(context: OpExecutionContext, pipeline: PipelineResource) -> Pipeline:
+    return pipeline.open(context.run_id, context.run.tags.get(GENERATION_TAG, ""))
 
 
 def _log(context: OpExecutionContext, stage: str, outcome: dict[str, str | None]) -> None:
@@ -160,22 +166,26 @@ def _last_op(stage: str) -> OpDefinition:
         context: OpExecutionContext, pipeline: PipelineResource, platform: PlatformResource
     ) -> Any:
         brief_ids = _brief_ids(context, platform)
-        outcome = await pipeline.open(context.run_id).advance(brief_ids, stage)
+        opened = _open(context, pipeline)
+        outcome = await opened.advance(brief_ids, stage)
         done = [brief for brief, reason in outcome.items() if not reason]
         outcome |= {
-            brief: f"not publishable: {reason}"
-            for brief, reason in blocking_findings(platform.engine, done, pipeline.agents()).items()
+            brief: f"not publishable: {reason}" for brief, reason in opened.blocking_findings(done).items()
         }
         _log(context, stage, outcome)
         if generation := context.run.tags.get(GENERATION_TAG):
             with writing(platform.engine) as session:
-                set_outcomes(session, generation, outcome, context.run_id)
+                set_outcomes(session, generation, outcome, context.run_id, opened.waiting)
         good = [brief for brief, reason in outcome.items() if not reason]
         for event in materializations(platform, good):
             yield event
         for evaluation in evaluations(platform, done):
             yield evaluation
-        bad = {brief: reason for brief, reason in outcome.items() if reason}
+        bad = {
+            brief: reason
+            for brief, reason in outcome.items()
+            if reason and not (generation and brief in opened.waiting)
+        }
         if bad:
             raise Failure(
                 f"{len(bad)} of {len(outcome)} briefs failed; the others are done",
@@ -196,6 +206,7 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
         rows = {row["brief"]: row for row in list_articles(session, brief_ids=brief_ids)}
         query = select(Article.brief_id, Version.markdown).join(Version, Version.id == Article.version_id)
         texts = pairs(session.execute(query.where(Article.brief_id.in_(brief_ids))))
+        spent = totals(session, "article", [article_id_of(brief) for brief in brief_ids])
     for brief in brief_ids:
         row = rows[brief]
         yield AssetMaterialization(
@@ -211,6 +222,7 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
                 "blocking findings": row["blocking"],
                 **{MEASURES[name]: value for name, value in row["quality"].items() if name != "words"},
                 "cost (USD)": row["cost_usd"],
+                **_model_metadata(spent[article_id_of(brief)]),
                 "version": row["version"],
                 "article": f"{row['project']}/{row['slug']}",
                 "export": MetadataValue.path(
@@ -219,6 +231,19 @@ def materializations(platform: PlatformResource, brief_ids: Sequence[str]) -> It
                 "preview": MetadataValue.md(texts[brief][:4000]),
             },
         )
+
+
+def _model_metadata(spent: dict[str, Any]) -> dict[str, Any]:
+    """What the ledger says of an article's calls, from whatever run: attempts that failed are in it."""
+    if not spent["calls"]:
+        return {}
+    return {
+        "model calls": spent["calls"],
+        "model calls that failed": spent["failed"],
+        "model tokens (in)": spent["input_tokens"],
+        "model tokens (out)": spent["output_tokens"],
+        "model cost, all attempts (USD)": spent["cost_usd"],
+    }
 
 
 _FIRST, *_MIDDLE, _LAST = [agent.stage for agent in PIPELINE]

@@ -73,7 +73,7 @@ def list_articles(
                 "findings": found or 0,
                 "blocking": blocked or 0,
                 "quality": {name: metrics[name] for name in MEASURES if name in metrics},
-                "cost_usd": provenance.get("cost_usd", 0.0),
+                "cost_usd": round(provenance.get("cost_usd", 0.0), 6),
                 "brief": article.brief_id,
                 "updated_at": article.updated_at.isoformat(timespec="seconds"),
                 "published_at": article.published_at.isoformat(timespec="seconds")

@@ -6,7 +6,8 @@
     any of these but done and failed ─► cancelled
 
 `requested` is what nobody has picked up yet. A brief is `held` until the canary is approved, `queued`
-until it is `done`, `failed` or `cancelled`; what is finished stays, whatever becomes of the generation.
+until it is `done`, `failed` or `cancelled`, and `waiting` while a vendor's batch has a request of it; what
+is finished stays, whatever becomes of the generation.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,8 @@ from cryptocontent.storage.types import new_id, utc_now
 STARTABLE = ("requested", "running")
 """The statuses in which new runs may start."""
 ENDED = ("done", "failed", "cancelled")
+LANES = ("live", "batch")
+"""How models are asked: at once, or by the vendors' batch APIs at half the price, within a day."""
 _UNDER_WAY = (*STARTABLE, "paused")
 
 
@@ -47,6 +50,7 @@ def request_generation(
     runner: str = "dagster",
     priority: str = "normal",
     canary: int = 0,
+    lane: str = "live",
     estimate: Mapping[str, Any] | None = None,
 ) -> str:
     """Ask for articles; returns the generation's id. With the runner `dagster` the `generations` sensor
@@ -62,6 +66,8 @@ def request_generation(
         raise Refused(f"batch size {batch_size}: allowed are 1 to 100 briefs a run")
     if priority not in PRIORITIES:
         raise Refused(f"priority {priority!r}: allowed are {', '.join(PRIORITIES)}")
+    if lane not in LANES:
+        raise Refused(f"lane {lane!r}: allowed are {', '.join(LANES)}")
     if canary < 0:
         raise Refused(f"canary {canary}: allowed is 0 (none) or a number of briefs")
     ids = list(dict.fromkeys(ids))
@@ -79,6 +85,7 @@ def request_generation(
         runner=runner,
         priority=priority,
         canary=canary,
+        lane=lane,
     )
     session.add(generation)
     session.flush()
@@ -95,6 +102,8 @@ def request_generation(
     change: dict[str, Any] = {"briefs": len(rows), "batch_size": batch_size, "priority": priority}
     if canary:
         change["canary"] = canary
+    if lane != "live":
+        change["lane"] = lane
     if estimate is not None:
         change["estimate"] = dict(estimate)
     record(session, project_id, actor, "generation.requested", _subject(generation.id), change)
@@ -142,6 +151,7 @@ def list_generations(session: Session, project_id: str) -> list[dict[str, Any]]:
             "status": one.status,
             "priority": one.priority,
             "canary": one.canary,
+            "lane": one.lane,
             "briefs": sum(counts.get(one.id, {}).values()),
             "states": counts.get(one.id, {}),
             "runner": one.runner,
@@ -183,11 +193,13 @@ def resume_generation(session: Session, generation_id: str, by: Person) -> None:
 
 
 def cancel_generation(session: Session, generation_id: str, by: Person, reason: str = "") -> None:
-    """Give up what is not done yet; runs under way stop before their next stage."""
+    """Give up what is not done yet; runs under way stop before their next stage. What was put down for
+    a vendor's batch is withdrawn by `llm.batch_rows.withdraw`, at the latest when it would be submitted."""
     allowed = (*_UNDER_WAY, "awaiting_approval")
     generation = _changeable(session, generation_id, by, "review", "cancelled", allowed)
     dropped = _move(session, generation_id, "queued", "cancelled")
     dropped += _move(session, generation_id, "held", "cancelled")
+    dropped += _move(session, generation_id, "waiting", "cancelled")
     generation.finished_at = utc_now()
     change = {"cancelled": dropped, "reason": reason}
     _set_status(session, generation, "cancelled", "generation.cancelled", by.actor, change)
@@ -324,24 +336,52 @@ def give_back(session: Session, generation_id: str, ids: Collection[str], batch:
     )
 
 
-def set_outcomes(session: Session, generation_id: str, errors: Mapping[str, str | None], run_id: str) -> None:
-    """Record, for the briefs of one run, success (`None`) or the reason of the failure."""
-    _locked(session, generation_id)
+def set_outcomes(
+    session: Session,
+    generation_id: str,
+    errors: Mapping[str, str | None],
+    run_id: str,
+    pending: Collection[str] = (),
+) -> None:
+    """Record, for the briefs of one run, success (`None`) or the reason of the failure. `pending` are those
+    of which a vendor's batch has a request: they wait, and go on in another run, unless the generation was
+    cancelled meanwhile."""
+    generation = _locked(session, generation_id)
     for brief, error in errors.items():
+        values: dict[str, Any] = {"status": "failed" if error else "done", "error": error, "run_id": run_id}
+        if brief in pending:
+            status = "cancelled" if generation.status == "cancelled" else "waiting"
+            values = {"status": status, "error": None, "batch": None, "run_id": run_id}
         session.execute(
-            update(GenerationBrief)
-            .filter_by(generation_id=generation_id, brief_id=brief)
-            .values(status="failed" if error else "done", error=error, run_id=run_id)
+            update(GenerationBrief).filter_by(generation_id=generation_id, brief_id=brief).values(**values)
         )
     close_if_finished(session, generation_id)
 
 
+def answered(session: Session, generation_id: str, ids: Collection[str]) -> int:
+    """No request of these briefs waits for a batch any more: they are queued again. Returns how many were."""
+    _locked(session, generation_id)
+    queued = 0
+    for some in batched(ids, 500):
+        result = session.execute(
+            update(GenerationBrief)
+            .where(
+                GenerationBrief.generation_id == generation_id,
+                GenerationBrief.brief_id.in_(some),
+                GenerationBrief.status == "waiting",
+            )
+            .values(status="queued")
+        )
+        queued += result.rowcount  # type: ignore[attr-defined]
+    return queued
+
+
 def close_if_finished(session: Session, generation_id: str) -> str:
-    """The generation's status, moved on when no brief is queued any more: to `awaiting_approval` if some
-    are held, else to `done` or `failed`."""
+    """The generation's status, moved on when no brief is queued or waiting any more: to `awaiting_approval`
+    if some are held, else to `done` or `failed`."""
     generation = _locked(session, generation_id)
     counts = state_counts(session, generation_id)
-    if not counts.get("queued") and generation.status in _UNDER_WAY:
+    if not counts.get("queued") and not counts.get("waiting") and generation.status in _UNDER_WAY:
         if counts.get("held"):
             status = "awaiting_approval"
         else:

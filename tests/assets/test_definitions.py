@@ -61,7 +61,14 @@ def test_jobs_and_sensors_for_the_common_requests() -> None:
         "recall_references",
     }
     names = {sensor.name for sensor in defs.sensors or ()}
-    assert names == {"catalog", "generations", "knowledge_checks", "publications"}
+    assert names == {
+        "catalog",
+        "generations",
+        "housekeeping",
+        "knowledge_checks",
+        "model_batches",
+        "publications",
+    }
 
 
 def test_loading_the_code_location_imports_nothing_heavy() -> None:
@@ -75,6 +82,12 @@ def test_loading_the_code_location_imports_nothing_heavy() -> None:
         "PIL",
         "pandas",
         "minio",
+        "pydantic_ai",
+        "openai",
+        "anthropic",
+        "google.genai",
+        "genai_prices",
+        "redis",
     )
     program = f"import sys, cryptocontent.definitions; print([m for m in {heavy!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import pytest
 from dagster import AssetKey, DagsterInstance, DagsterRunStatus, Definitions, build_sensor_context
 from sqlalchemy import Engine, delete, update
 
-from cryptocontent.agents.pipeline import Agent
+from cryptocontent.agents.agent import Agent
 from cryptocontent.content.generations import (
     approve_generation,
     cancel_generation,

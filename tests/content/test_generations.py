@@ -89,6 +89,20 @@ def test_a_bad_canary_is_cancelled_and_what_is_finished_stays(engine: Engine, id
     assert status(engine, generation) == "cancelled"
 
 
+def test_what_a_run_reports_as_waiting_after_the_cancellation_is_cancelled(
+    engine: Engine, ids: list[str]
+) -> None:
+    generation = ask(engine, ids, lane="batch")
+    with writing(engine) as session:
+        cancel_generation(session, generation, ED)
+    with writing(engine) as session:
+        set_outcomes(session, generation, {ids[0]: "waits", ids[1]: None}, "run", [ids[0]])
+    found = states(engine, generation)
+    assert (found[ids[0]], found[ids[1]]) == ("cancelled", "done")
+    with reading(engine) as session:
+        assert generations.failures(session, generation) == []
+
+
 def test_pause_and_resume(engine: Engine, ids: list[str]) -> None:
     generation = ask(engine, ids)
     with writing(engine) as session:
