@@ -9,12 +9,14 @@ from cryptocontent.cli import (
     audit,
     briefs,
     discussion,
+    events,
     evidence,
     generate,
     generations,
     knowledge,
     market,
     members,
+    models,
     operations,
     preflight,
     projects,
@@ -49,6 +51,8 @@ articles.app.add_typer(review.app)
 articles.app.add_typer(discussion.app)
 articles.app.add_typer(evidence.app)
 app.add_typer(articles.app, name="article")
+app.add_typer(models.app, name="models")
+app.command("events")(events.events)
 app.add_typer(operations.evaluation, name="eval")
 app.add_typer(audit.app, name="audit")
 app.command("doctor")(operations.doctor)

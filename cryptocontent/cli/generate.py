@@ -41,6 +41,13 @@ def generate(
     priority: Annotated[
         str, typer.Option(help="low, normal or high: which generation goes first.")
     ] = "normal",
+    lane: Annotated[
+        str,
+        typer.Option(
+            help="live, or batch: models answer within a day at half the price (a daemon must run; "
+            "implies --no-wait)."
+        ),
+    ] = "live",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Also where two briefs have the very same title.")
@@ -70,8 +77,9 @@ def generate(
         )
     if not as_json:
         print_preflight(found, brief=True)
+    wait = wait and lane == "live"
     generation = generate_briefs(
-        name, todo, batch=batch, wait=wait, quiet=as_json, canary=canary, priority=priority,
+        name, todo, batch=batch, wait=wait, quiet=as_json, canary=canary, priority=priority, lane=lane,
         estimate=found.estimate.totals(),
     )  # fmt: skip
     if not wait:
@@ -119,17 +127,21 @@ def generate_briefs(
     around: bool = False,
     canary: int = 0,
     priority: str = "normal",
+    lane: str = "live",
     estimate: dict[str, Any] | None = None,
 ) -> str:
-    """Request a generation and, with `wait`, see it through; returns its id. `around` puts the import
+    """Request a generation and, with `wait`, see it through (one of the batch lane is never waited for);
+    returns its id. `around` puts the import
     of the project's references before it and the export of its articles after it."""
     from cryptocontent.content.generations import request_generation
     from cryptocontent.storage import writing
 
+    wait = wait and lane != "batch"
     with writing(current.engine) as session:
         generation = request_generation(
             session, project, ids, current.actor, batch_size=batch or current.settings.batch_size,
-            runner="local" if wait else "dagster", priority=priority, canary=canary, estimate=estimate,
+            runner="local" if wait else "dagster", priority=priority, canary=canary, lane=lane,
+            estimate=estimate,
         )  # fmt: skip
     if wait:
         see_through(project, generation, ids, quiet=quiet, around=around)
@@ -139,7 +151,10 @@ def generate_briefs(
 def see_through(
     project: str, generation: str, ids: list[str], *, quiet: bool = False, around: bool = False
 ) -> None:
-    """Carry a generation out, here or by the daemon that runs, until nothing of it goes on by itself."""
+    """Carry a generation out, here or by the daemon that runs, until nothing of it goes on by itself. One of
+    the batch lane goes on for a day, so it is left to the daemon at once."""
+    if left_to_daemon(generation):
+        return
     log = _log_file("generate.log")
     steps = [f"generation:{generation}"]
     if around:
@@ -160,6 +175,24 @@ def see_through(
                 time.sleep(0.5)
     if worker.returncode:
         fail(f"Dagster ended with exit code {worker.returncode}; its log is {log}")
+
+
+def left_to_daemon(generation: str) -> bool:
+    """Leave a generation of the batch lane to the daemon, and say so; false for any other one."""
+    from cryptocontent.storage import writing
+    from cryptocontent.storage.models import Generation
+
+    with writing(current.engine) as session:
+        found = session.get_one(Generation, generation)
+        if found.lane != "batch":
+            return False
+        found.runner = "dagster"
+    typer.echo(
+        f"generation {generation[:8]} is of the batch lane: the daemon carries it out within a day or so "
+        f"(`cryptocontent generation show {generation[:8]}`)",
+        err=True,
+    )
+    return True
 
 
 def _start(log: Any, *steps: str) -> subprocess.Popen[bytes]:

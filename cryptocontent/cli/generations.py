@@ -117,6 +117,7 @@ def _values(name: str) -> dict[str, Any]:
     from cryptocontent.agents.pipeline import PIPELINE, stage_states
     from cryptocontent.content.articles import list_articles
     from cryptocontent.content.generations import find_generation, requested_estimate
+    from cryptocontent.llm.costs import totals
     from cryptocontent.storage import reading
     from cryptocontent.storage.database import pairs
     from cryptocontent.storage.models import Brief, GenerationBrief, StageResult
@@ -139,6 +140,7 @@ def _values(name: str) -> dict[str, Any]:
             )
         )
         estimate = requested_estimate(session, generation)
+        paid = totals(session, "generation", [generation.id])[generation.id]
         ids = [row.brief_id for row, _, _ in briefs]
         words = {one["brief"]: one["words"] for one in list_articles(session, brief_ids=ids)}
     states = stage_states(current.engine, ids)
@@ -152,7 +154,9 @@ def _values(name: str) -> dict[str, Any]:
         "created_at": generation.created_at.isoformat(timespec="seconds"),
         "stages": [agent.stage for agent in PIPELINE],
         "estimate": estimate,
-        "cost_usd": float(sum(costs.values())),
+        # The ledger knows the attempts that failed, too.
+        "cost_usd": paid["cost_usd"] if paid["calls"] else float(sum(costs.values())),
+        "lane": generation.lane,
         "briefs": [
             {
                 "brief": row.brief_id,
@@ -208,14 +212,17 @@ def cancel(
 ) -> None:
     """Give up what is not done yet; what is finished stays."""
     from cryptocontent.content.generations import cancel_generation
+    from cryptocontent.llm.batch_rows import withdraw
 
     def change(session: Any, generation_id: str, by: Any) -> None:
         cancel_generation(session, generation_id, by, reason)
 
-    _change(generation, change, "cancelled")
+    project = _change(generation, change, "cancelled")
+    withdraw(current.engine, project)
 
 
-def _change(name: str, change: Any, verb: str) -> None:
+def _change(name: str, change: Any, verb: str) -> str:
+    """Change the generation; returns its project."""
     from cryptocontent.content.generations import find_generation
     from cryptocontent.storage import reading, writing
 
@@ -225,13 +232,15 @@ def _change(name: str, change: Any, verb: str) -> None:
     with writing(current.engine) as session:
         change(session, found.id, person)
     typer.echo(f"generation {found.id[:8]} {verb}")
+    return found.project_id
 
 
 def _go_on(name: str, wait: bool) -> None:
-    """Carry on what was released: by the daemon that runs, else here."""
+    """Carry on what was released: by the daemon that runs, else here. What waits for vendors' batches is
+    the daemon's alone, and nobody waits for it."""
     from sqlalchemy import select, update
 
-    from cryptocontent.cli.generate import see_through
+    from cryptocontent.cli.generate import left_to_daemon, see_through
     from cryptocontent.content.generations import find_generation
     from cryptocontent.storage import reading, writing
     from cryptocontent.storage.models import Generation, GenerationBrief
@@ -239,6 +248,8 @@ def _go_on(name: str, wait: bool) -> None:
     with reading(current.engine) as session:
         found = find_generation(session, name)
         ids = list(session.scalars(select(GenerationBrief.brief_id).filter_by(generation_id=found.id)))
+    if left_to_daemon(found.id):
+        return
     if not wait:
         with writing(current.engine) as session:
             session.execute(update(Generation).filter_by(id=found.id).values(runner="dagster"))

@@ -18,10 +18,10 @@ _LOCAL_TAG = "cryptocontent/local_process"
 
 
 def run(generation_id: str, leave_to_daemon: bool = True) -> str:
-    """Carry out the generation; returns `left to the daemon` or the generation's status at its end."""
+    """Carry out the generation; returns `left to the daemon` or the generation's status at its end. One of
+    the batch lane is always left to the daemon: to wait a day for vendors is its sensor's work."""
     from dagster import DagsterInstance
     from filelock import FileLock
-    from sqlalchemy import update
 
     from cryptocontent.definitions import defs
     from cryptocontent.resources.instance import prepare_dagster_home
@@ -40,8 +40,9 @@ def run(generation_id: str, leave_to_daemon: bool = True) -> str:
         _bury_the_dead(engine, instance, generation_id)
         daemon = leave_to_daemon and daemon_reported(instance)
         with writing(engine) as session:
-            runner = "dagster" if daemon else "local"
-            session.execute(update(Generation).filter_by(id=generation_id).values(runner=runner))
+            generation = session.get_one(Generation, generation_id)
+            daemon = daemon or generation.lane == "batch"
+            generation.runner = "dagster" if daemon else "local"
         if daemon:
             return "left to the daemon"
         # Planned anew after each run: it may have been paused or cancelled in the meantime.

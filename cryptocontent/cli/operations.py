@@ -86,18 +86,22 @@ def _masked(text: str) -> str:
     """The text without the settings' passwords and keys: none may stand in a report."""
     from urllib.parse import unquote
 
+    from pydantic import SecretStr
+
     settings = current.settings
-    urls = (settings.database_url, settings.object_store_url, settings.vector_url)
+    urls = (settings.database_url, settings.object_store_url, settings.vector_url, settings.cache_url)
     secrets = {found[1] for url in urls if (found := _PASSWORD.search(url))}
     secrets |= {unquote(secret) for secret in secrets}
-    keys = (settings.object_store_access_key, settings.object_store_secret_key, settings.vector_api_key)
-    secrets |= {key.get_secret_value() for key in keys}
+    keys = (getattr(settings, name) for name in type(settings).model_fields)
+    secrets |= {key.get_secret_value() for key in keys if isinstance(key, SecretStr)}
     for secret in sorted(secrets - {""}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
 
 def _checks() -> list[tuple[str, str, Any]]:
+    from cryptocontent.agents.pipeline import PIPELINE
+
     settings = current.settings
     return [
         ("database", settings.database_url, _database),
@@ -105,7 +109,8 @@ def _checks() -> list[tuple[str, str, Any]]:
         ("search index", settings.vector_url, _index),
         ("embeddings", settings.embedding_model, _embeddings),
         ("Dagster", str(settings.home / "dagster"), _dagster),
-        ("agents", "rules (no model, no key)", _agents),
+        ("agents", f"{len(PIPELINE)} stages", _agents),
+        ("models", settings.cache_url, _models),
     ]
 
 
@@ -169,3 +174,30 @@ def _agents() -> tuple[str, str]:
     from cryptocontent.agents.pipeline import PIPELINE
 
     return "ok", ", ".join(f"{agent.stage} {agent.version}" for agent in PIPELINE)
+
+
+def _models() -> tuple[str, str]:
+    """Nothing is asked of any vendor here: `cryptocontent models test` does."""
+    from cryptocontent.content.projects import list_projects
+    from cryptocontent.llm.policies import load_policies
+    from cryptocontent.llm.providers import configured
+    from cryptocontent.storage import reading
+
+    there = configured(current.settings)
+    with reading(current.engine) as session:
+        policies = {row["id"]: load_policies(session, row["id"]) for row in list_projects(session)}
+    missing = {
+        f"{project}: {candidate.model} has no key or URL"
+        for project, one in policies.items()
+        for policy in (one.default, *one.stages.values())
+        for candidate in policy.candidates
+        if policy.engine == "model" and not there[candidate.provider]
+    }
+    if missing:
+        return "broken", "; ".join(sorted(missing))
+    using = sum(
+        any(policy.engine == "model" for policy in (one.default, *one.stages.values()))
+        for one in policies.values()
+    )
+    ready = ", ".join(name for name, is_there in there.items() if is_there) or "none"
+    return "ok", f"{using} of {len(policies)} projects use models; providers with a key: {ready}"

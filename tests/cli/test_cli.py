@@ -369,7 +369,7 @@ def test_a_tampered_trail_is_named_at_its_entry(own: Home, tmp_path: Path, chang
 def test_the_doctor_finds_everything_well(own: Home) -> None:
     data = own.run("doctor", "--json").json()
     assert [one["what"] for one in data] == [
-        "database", "object store", "search index", "embeddings", "Dagster", "agents"
+        "database", "object store", "search index", "embeddings", "Dagster", "agents", "models"
     ]  # fmt: skip
     assert {one["state"] for one in data} == {"ok"}, data
     details = {one["what"]: one["detail"] for one in data}
