@@ -1,4 +1,4 @@
-"""`python -m benchmarks [generation|knowledge|audit|bulk] …`: prints tables, and JSON with `--json FILE`."""
+"""`python -m benchmarks generation|knowledge|audit|bulk|router …`: prints tables; JSON with `--json FILE`."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,7 @@ from benchmarks import audit as audit_bench
 from benchmarks import bulk as bulk_bench
 from benchmarks import generation as generation_bench
 from benchmarks import knowledge as knowledge_bench
+from benchmarks import router as router_bench
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False, invoke_without_command=True)
 console = Console(width=140)
@@ -54,6 +55,19 @@ def knowledge(
     """Import and search, against the bare embedding loop."""
     show("import of the corpus", knowledge_bench.importing(), file)
     show("hybrid search", knowledge_bench.searching(sizes or [1_000, 10_000, 50_000]), file)
+
+
+@app.command()
+def router(
+    pipelines: Annotated[int, typer.Option(help="Five-stage pipelines per scene.")] = 500,
+    calls: Annotated[int, typer.Option(help="Calls of a turn, for the router's own cost.")] = 500,
+    flight: Annotated[int, typer.Option(help="Calls in flight at once.")] = 1000,
+    file: JsonFile = None,
+) -> None:
+    """Pipelines that complete although vendors fail; CPU and memory of the router."""
+    show("CPU of a call", router_bench.overhead(calls), file)
+    show("calls in flight", router_bench.in_flight(flight), file)
+    show(f"{pipelines} pipelines of five stages, four vendors", router_bench.compare(pipelines), file)
 
 
 @app.command()

@@ -8,7 +8,8 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from cryptocontent.agents.pipeline import PIPELINE, Agent
+from cryptocontent.agents.agent import Agent
+from cryptocontent.agents.pipeline import PIPELINE
 from cryptocontent.agents.work import Work
 from cryptocontent.definitions import build_defs
 from cryptocontent.resources.platform import PipelineResource, PlatformResource

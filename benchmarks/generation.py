@@ -31,9 +31,10 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.definitions import slow_agents
 from benchmarks.house import PROJECT, WHO, make_house
+from cryptocontent.agents.agent import Agent
 from cryptocontent.agents.finishing import Checker
 from cryptocontent.agents.inputs import load_inputs
-from cryptocontent.agents.pipeline import PIPELINE, Agent
+from cryptocontent.agents.pipeline import PIPELINE
 from cryptocontent.agents.work import StageFailed, Work
 from cryptocontent.content.generations import request_generation, state_counts
 from cryptocontent.knowledge.research import freeze
