@@ -150,7 +150,8 @@ def _recent(session: Session, project_id: str, since: datetime) -> dict[str, dic
             func.count(),
             func.count().filter(~answered),
             func.sum(ModelCall.cost_usd),
-            func.avg(ModelCall.seconds).filter(answered),
+            # A batch's answer takes hours, and nobody waited for it.
+            func.avg(ModelCall.seconds).filter(answered, ModelCall.lane == "live"),
         )
         .where(
             ModelCall.project_id == project_id,

@@ -69,6 +69,8 @@ async def test_status(engine: Engine, tmp_path: Path) -> None:
         call = await ledger.reserve(SCOPE, "k" * 64, "openai", "gpt-5.6-luna", 1, 1.0)
         if settlement:
             await ledger.settle(call, settlement)
+    batched = await ledger.reserve(SCOPE, "b" * 64, "openai", "gpt-5.6-luna", 1, 1.0, lane="batch")
+    await ledger.settle(batched, Settlement("ok", TokenUse(10, 5)))  # nobody waited for it
     circuits = Circuits(open_records(settings.cache_url))
     await circuits.note("openai:gpt-5.6-luna", await circuits.admit("openai:gpt-5.6-luna"), "quota")
 
@@ -76,7 +78,7 @@ async def test_status(engine: Engine, tmp_path: Path) -> None:
     openai, anthropic = found["candidates"]
     assert (openai["model"], openai["configured"]) == ("openai:gpt-5.6-luna", True)
     assert (anthropic["model"], anthropic["configured"]) == ("anthropic:claude-haiku-5-5", False)
-    assert (openai["calls"], openai["failed"], openai["cost_usd"], openai["seconds"]) == (3, 1, 0.875, 3.0)
+    assert (openai["calls"], openai["failed"], openai["cost_usd"], openai["seconds"]) == (4, 1, 0.875, 3.0)
     assert (anthropic["calls"], anthropic["seconds"]) == (0, None)
     assert openai["circuit"] == "open" and openai["since"] < openai["retry_at"]
     assert anthropic["circuit"] == "closed" and anthropic["retry_at"] is None
