@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Engine, select
 
-from cryptocontent.agents.pipeline import PIPELINE, Pipeline, blocking_findings
+from cryptocontent.agents.pipeline import PIPELINE, Pipeline
 from cryptocontent.agents.prompts import prompt_version
 from cryptocontent.agents.staffing import Staffing
 from cryptocontent.audit import Actor
@@ -82,6 +82,7 @@ class Made:
     engine: Engine
     ids: list[str]
     outcome: dict[str, str | None]
+    blocked: dict[str, str]
 
     def rows(self, table: type) -> list:  # type: ignore[type-arg]
         with reading(self.engine) as session:
@@ -137,9 +138,10 @@ def make(tmp_path_factory: pytest.TempPathFactory, vendors: Vendors) -> Iterator
         live = Live(engine, interval=60)
         staff = Staffing(engine, lambda: Router(engine, settings), live, "g")
         some = sorted(ids, key=lambda one: "in-short" not in one)[:number]
-        outcome = asyncio.run(Pipeline(engine, "run", PIPELINE, staffing=staff).advance(some, "seo"))
+        pipeline = Pipeline(engine, "run", PIPELINE, staffing=staff)
+        outcome = asyncio.run(pipeline.advance(some, "seo"))
         live.flush()
-        return Made(engine, some, outcome)
+        return Made(engine, some, outcome, pipeline.blocking_findings(some))
 
     yield made
     for one in opened:
@@ -159,7 +161,7 @@ def by_inventive(make: Make) -> Made:
 def test_five_models_of_four_vendors_make_articles_fit_for_review(by_honest: Made) -> None:
     assert set(by_honest.outcome.values()) == {None} and len(by_honest.ids) == 3
     assert [one.status for one in by_honest.rows(Article)] == ["in_review"] * 3
-    assert not blocking_findings(by_honest.engine, by_honest.ids)
+    assert not by_honest.blocked
     versions = by_honest.rows(Version)
     assert sorted(one.author for one in versions) == sorted(STAGES * 3)
     for one in versions:

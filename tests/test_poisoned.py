@@ -26,7 +26,7 @@ from sqlalchemy import select
 from cryptocontent.agents import staffing
 from cryptocontent.agents.by_model.screen import LEAKED_WORDS, TOOLS
 from cryptocontent.agents.desk import Desk
-from cryptocontent.agents.pipeline import PIPELINE, Pipeline, blocking_findings
+from cryptocontent.agents.pipeline import PIPELINE, Pipeline
 from cryptocontent.audit import Actor
 from cryptocontent.content.briefs import import_briefs
 from cryptocontent.content.documents import paragraphs, parse, split_article
@@ -238,7 +238,8 @@ def _made(folder: Path, vendors: Vendors, poison: Sequence[str], briefs: str = B
         ids = brief_ids(session, "p")
     freeze(engine, lambda queries: search_index(settings, queries), ids)
     staff = staffing.Staffing(engine, lambda: Router(engine, settings), Live(engine), "g")
-    outcome = asyncio.run(Pipeline(engine, "run", PIPELINE, staffing=staff).advance(ids, "seo"))
+    pipeline = Pipeline(engine, "run", PIPELINE, staffing=staff)
+    outcome = asyncio.run(pipeline.advance(ids, "seo"))
     with reading(engine) as session:
         rows = session.execute(select(Passage, Reference.title).join(Reference)).tuples()
         passages = {one.id: "\n".join((title, *one.heading_path, one.text)) for one, title in rows}
@@ -248,7 +249,7 @@ def _made(folder: Path, vendors: Vendors, poison: Sequence[str], briefs: str = B
             messages=list(session.scalars(select(Message))),
             findings=list(session.scalars(select(Finding))),
             articles=list(session.scalars(select(Article))),
-            blocked=blocking_findings(engine, ids),
+            blocked=pipeline.blocking_findings(ids),
             failed={brief: why for brief, why in outcome.items() if why},
             passages=passages,
             research=[passages[one] for one in sorted(frozen)],

@@ -148,11 +148,24 @@ class Pipeline:
         return outcome
 
     def blocking_findings(self, brief_ids: Sequence[str]) -> dict[str, str]:
-        """As the function of that name, for what this run made: policies and instructions may have changed
-        since it began."""
-        chains_of = {brief: self._inputs[brief].chain for brief in brief_ids if brief in self._inputs}
-        keys = {stage_keys(self.agents, chain)[-1]: brief for brief, chain in chains_of.items()}
-        return _blocking(self.engine, keys)
+        """Of briefs that this run finished, those whose last stage's version has a blocking finding that
+        nobody waived, with the reason: the gate that keeps an article from being publishable. The versions
+        are those of this run: policies and instructions may have changed since it began."""
+        briefs: dict[str, str] = {}
+        versions: list[tuple[str, str]] = []
+        for brief in brief_ids:
+            if brief in self._inputs:
+                article = store.article_id_of(brief)
+                briefs[article] = brief
+                key = stage_keys(self.agents, self._inputs[brief].chain)[-1]
+                versions.append((article, store.version_id_of(article, key)))
+        with reading(self.engine) as session:
+            standing = standing_of(session, versions)
+        reasons = {
+            briefs[article]: "; ".join(one.finding.message for one in found if one.blocks)
+            for article, found in standing.items()
+        }
+        return {brief: why for brief, why in reasons.items() if why}
 
     def _stages(self) -> list[str]:
         return [agent.stage for agent in self.agents]
@@ -298,31 +311,6 @@ def stage_states(
 def stages_done(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE) -> int:
     """How many stages of these briefs are stored, of `len(agents)` each."""
     return sum(sum(states) for states in stage_states(engine, brief_ids, agents).values())
-
-
-def blocking_findings(
-    engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent] = PIPELINE
-) -> dict[str, str]:
-    """Of finished briefs, those whose last stage's version has a blocking finding that nobody waived,
-    with the reason: the gate that keeps an article from being publishable."""
-    return _blocking(engine, _last_keys(engine, brief_ids, agents))
-
-
-def _blocking(engine: Engine, last_keys: Mapping[str, str]) -> dict[str, str]:
-    """The same for the versions under these keys of briefs."""
-    briefs: dict[str, str] = {}
-    versions: list[tuple[str, str]] = []
-    for key, brief in last_keys.items():
-        article = store.article_id_of(brief)
-        briefs[article] = brief
-        versions.append((article, store.version_id_of(article, key)))
-    with reading(engine) as session:
-        standing = standing_of(session, versions)
-    reasons = {
-        briefs[article]: "; ".join(one.finding.message for one in found if one.blocks)
-        for article, found in standing.items()
-    }
-    return {brief: why for brief, why in reasons.items() if why}
 
 
 def _last_keys(engine: Engine, brief_ids: Sequence[str], agents: Sequence[Agent]) -> dict[str, str]:

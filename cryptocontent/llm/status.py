@@ -193,11 +193,8 @@ async def ask_each(
     """Ask each candidate, at once and really, one tiny typed question: a row of what its call took and cost,
     `error` being none if it answered. By the ledger, so that budgets hold, under the stage `test`; circuits
     are left out, so that a model is asked however it did before. Each is asked as its policy says."""
-    import pydantic_ai
-
     from cryptocontent.llm.router import Router
 
-    pydantic_ai.BANNER_ENABLED = False  # it would advertise on standard error
     # In memory: what is shared with other processes are the ledger and the vendors.
     router = Router(engine, settings.model_copy(update={"cache_url": "sqlite://"}))
     return await asyncio.gather(*(_ask(router, project_id, one, policy) for one, policy in candidates))

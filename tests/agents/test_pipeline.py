@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from cryptocontent.agents import leases
 from cryptocontent.agents.inputs import Chain, chains, load_inputs
-from cryptocontent.agents.pipeline import Pipeline, blocking_findings, stage_keys, unfinished
+from cryptocontent.agents.pipeline import Pipeline, stage_keys, unfinished
 from cryptocontent.agents.work import Work
 from cryptocontent.audit import verify
 from cryptocontent.content.articles import conversation, diff, list_articles, versions_of
@@ -111,8 +111,9 @@ def test_a_transient_failure_is_made_good_by_the_next_op(engine: Engine, setting
 def test_a_blocking_finding_keeps_an_article_from_review(engine: Engine, settings: Settings) -> None:
     ids = make_world(engine, settings, 2)
     agents = Calls(settings.home / "calls", blocked=[ids[0]]).agents()
-    advance_all(Pipeline(engine, "run-1", agents), ids)
-    assert blocking_findings(engine, ids, agents) == {ids[0]: "not fit to print"}
+    pipeline = Pipeline(engine, "run-1", agents)
+    advance_all(pipeline, ids)
+    assert pipeline.blocking_findings(ids) == {ids[0]: "not fit to print"}
     with reading(engine) as session:
         states = dict(session.execute(select(Article.brief_id, Article.status)).all())
         finding = session.scalars(select(Finding).limit(1)).one()

@@ -13,9 +13,8 @@ from cryptocontent.agents.by_model.edits import InstructionAnswer
 from cryptocontent.agents.by_model.material import (
     MOST_CHARACTERS,
     draft_block,
-    forbidden_claims,
-    jurisdiction_names,
     research_block,
+    system_prompt,
 )
 from cryptocontent.agents.by_model.screen import screened
 from cryptocontent.agents.by_model.verdicts import ClaimReview, Court
@@ -37,13 +36,7 @@ async def analyse(work: Work, desk: Desk) -> Work:
     analysis = Analysis(work, desk.rules)
     repaired = analysis.repaired()
     outline = work.brief.outline
-    system = render(
-        "analyst",
-        "system",
-        style=desk.style,
-        jurisdictions=jurisdiction_names(outline, desk.rules),
-        forbidden=forbidden_claims(outline, desk.rules),
-    )
+    system = system_prompt("analyst", work, desk)
     manners = Manners(repaired, desk.rules, (system,))
     court = Court(repaired, analysis, manners)
     if not court.sentences:

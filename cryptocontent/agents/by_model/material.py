@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 
+from cryptocontent.agents.desk import Desk
+from cryptocontent.agents.prompts import render
 from cryptocontent.agents.work import ResearchPassage, Work
 from cryptocontent.content.documents import Block, Heading, Paragraph, parse
 from cryptocontent.content.rules import Rules
@@ -76,6 +78,19 @@ def shown(passage: ResearchPassage) -> bool:
     return bool(passage.text.strip()) and passage.kind != "none" and passage.status != "recalled"
 
 
+def system_prompt(agent: str, work: Work, desk: Desk) -> str:
+    """Who the agent is and what always holds for it: its `system` text, with the house's rules and style."""
+    outline = work.brief.outline
+    return render(
+        agent,
+        "system",
+        outline=outline,
+        style=desk.style,
+        jurisdictions=_jurisdiction_names(outline, desk.rules),
+        forbidden=forbidden_claims(outline, desk.rules),
+    )
+
+
 def forbidden_claims(outline: Outline, rules: Rules) -> tuple[str, ...]:
     """Why texts of the outline's jurisdictions must not say certain things, a sentence for each kind: those
     of every article first. Our own rules, for prompts."""
@@ -86,7 +101,7 @@ def forbidden_claims(outline: Outline, rules: Rules) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
-def jurisdiction_names(outline: Outline, rules: Rules) -> tuple[str, ...]:
+def _jurisdiction_names(outline: Outline, rules: Rules) -> tuple[str, ...]:
     """The names of the outline's jurisdictions, for prompts."""
     names = {one.id: one.name for one in rules.jurisdictions.jurisdictions}
     return tuple(names.get(one, one) for one in outline.jurisdictions)

@@ -6,9 +6,8 @@ from cryptocontent.agents.by_model.answering import Manners, answered
 from cryptocontent.agents.by_model.edits import Bounds, Decided, EditList, InstructionAnswer, apply, decide
 from cryptocontent.agents.by_model.material import (
     draft_block,
-    forbidden_claims,
-    jurisdiction_names,
     research_block,
+    system_prompt,
 )
 from cryptocontent.agents.by_model.screen import screened
 from cryptocontent.agents.desk import Desk
@@ -28,13 +27,7 @@ async def revise(
     as it came in all questions. Raises what `Desk.ask` does."""
     blocks = parse(work.draft.body)
     outline = work.brief.outline
-    system = render(
-        agent,
-        "system",
-        style=desk.style,
-        jurisdictions=jurisdiction_names(outline, desk.rules),
-        forbidden=forbidden_claims(outline, desk.rules),
-    )
+    system = system_prompt(agent, work, desk)
     seen, _ = screened(work, desk.rules)  # the writer has told of what it takes out
     manners = Manners(work, desk.rules, (system,))
     decided = decide(work, (), agent, desk.rules)

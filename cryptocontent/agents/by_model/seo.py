@@ -11,7 +11,7 @@ from functools import wraps
 from cryptocontent.agents.by_model.answering import Manners, answered
 from cryptocontent.agents.by_model.evidence import sentence_problems
 from cryptocontent.agents.by_model.internal_links import Linked, link_targets, with_links
-from cryptocontent.agents.by_model.material import draft_block, forbidden_claims, jurisdiction_names
+from cryptocontent.agents.by_model.material import draft_block, system_prompt
 from cryptocontent.agents.by_model.proposals import ArticleText, SeoProposal
 from cryptocontent.agents.by_model.screen import unquoted
 from cryptocontent.agents.desk import Desk, Tool
@@ -41,13 +41,7 @@ _TOOL = "existing_articles"
 async def optimise(work: Work, desk: Desk) -> Work:
     """Make the SEO package, and put links to other articles in. Raises what `Desk.ask` does."""
     outline = work.brief.outline
-    system = render(
-        "seo",
-        "system",
-        style=desk.style,
-        jurisdictions=jurisdiction_names(outline, desk.rules),
-        forbidden=forbidden_claims(outline, desk.rules),
-    )
+    system = system_prompt("seo", work, desk)
     manners = Manners(work, desk.rules, (system,))
     article = ArticleText(work, desk.rules, manners)
     shelf = _Shelf(desk.tools.get(_TOOL))

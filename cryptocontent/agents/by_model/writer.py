@@ -17,9 +17,9 @@ from cryptocontent.agents.by_model.material import (
     delimited,
     draft_block,
     forbidden_claims,
-    jurisdiction_names,
     research_block,
     shown,
+    system_prompt,
 )
 from cryptocontent.agents.by_model.screen import TOOLS, foreign, instructions_in, leaks, screened
 from cryptocontent.agents.by_model.written import (
@@ -149,14 +149,7 @@ class _Writing:
         revised = self.work.draft.title if self.revising else ""
         self.title = titles[-1] if titles else revised or outline.title
         self.goals = goals(outline)
-        self.system = prompt(
-            "writer",
-            "system",
-            outline=outline,
-            style=self.desk.style,
-            forbidden=forbidden_claims(outline, self.desk.rules),
-            jurisdictions=jurisdiction_names(outline, self.desk.rules),
-        )
+        self.system = system_prompt("writer", self.work, self.desk)
         blocks = [research_block(self.work), draft_block(self.work) if self.revising else ""]
         self.material = "\n\n".join(filter(None, blocks))
         self.told.append(self.system)
