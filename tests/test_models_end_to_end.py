@@ -129,8 +129,7 @@ def make(tmp_path_factory: pytest.TempPathFactory, vendors: Vendors) -> Iterator
         database.write_bytes((base / "cryptocontent.db").read_bytes())
         vendors.reset()
         vendors.script = script
-        environment = {name.lower(): value for name, value in vendors.environment().items()}
-        settings = Settings(CRYPTOCONTENT_HOME=home, **environment)  # type: ignore[arg-type]
+        settings = vendors.settings(home)
         engine = open_engine(settings.database_url)
         opened.append(engine)
         with writing(engine) as session:

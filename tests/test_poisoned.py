@@ -41,7 +41,6 @@ from cryptocontent.knowledge.research import freeze
 from cryptocontent.knowledge.search import search_index, sync_index
 from cryptocontent.llm.policies import read_policies, set_policies
 from cryptocontent.llm.router import Router
-from cryptocontent.settings import Settings
 from cryptocontent.storage import migrate, open_engine, open_object_store, reading, writing
 from cryptocontent.storage.models import (
     Article,
@@ -219,8 +218,7 @@ def _made(folder: Path, vendors: Vendors, poison: Sequence[str], briefs: str = B
 
     vendors.reset()
     vendors.script = script
-    environment = {name.lower(): value for name, value in vendors.environment().items()}
-    settings = Settings(CRYPTOCONTENT_HOME=folder, **environment)  # type: ignore[arg-type]
+    settings = vendors.settings(folder)
     engine = open_engine(settings.database_url)
     migrate(engine)
     with writing(engine) as session:

@@ -1,6 +1,5 @@
 """The batch lane: put down, submitted once, collected, resumed by key; what a batch fails is asked live."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,10 @@ from cryptocontent.llm.batches import poll
 from cryptocontent.llm.budgets import set_budget
 from cryptocontent.llm.calls import AnswerPending, BudgetExceeded, CallScope, Spent
 from cryptocontent.llm.router import Router
-from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import BatchedRequest, ModelBatch, ModelCall, Spending
 from cryptocontent.storage.types import utc_now
-from tests.fakes.vendors import Fault, Reply, Vendors, vendors_server
+from tests.fakes.vendors import Fault, Reply, Vendors
 from tests.llm.scripted import policy
 
 SCOPE = CallScope("p", "writer", generation_id="g", brief_id="b", lane="batch")
@@ -36,25 +34,16 @@ class Answer(BaseModel):
     number: int
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Vendors]:
-    with vendors_server() as server:
-        yield server
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Vendors:
-    running.reset()
-    running.script = lambda asked: Reply(json={"number": 7})
-    return running
+@pytest.fixture(autouse=True)
+def script(vendors: Vendors) -> None:
+    vendors.script = lambda asked: Reply(json={"number": 7})
 
 
 @pytest.fixture
 def router(sqlite_engine: Engine, tmp_path: Path, vendors: Vendors) -> Router:
     with writing(sqlite_engine) as session:
         create_project(session, "p", "", Actor("test", "t"))
-    values = {name.lower(): value for name, value in vendors.environment().items()}
-    return Router(sqlite_engine, Settings(CRYPTOCONTENT_HOME=tmp_path, **values))  # type: ignore[arg-type,call-arg]
+    return Router(sqlite_engine, vendors.settings(tmp_path))
 
 
 async def ask(

@@ -1,6 +1,5 @@
 """How a project's models do, and whether they answer when they are asked."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from cryptocontent.llm.status import ask_each, candidates_of, price_notes, statu
 from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
 from cryptocontent.storage.models import ModelCall
-from tests.fakes.vendors import Fault, Vendors, vendors_server
+from tests.fakes.vendors import Fault, Vendors
 from tests.llm.money import ADA, make_project
 
 POLICY = """
@@ -28,22 +27,9 @@ stages:
 SCOPE = CallScope("p", "writer")
 
 
-@pytest.fixture(scope="module")
-def _vendors() -> Iterator[Vendors]:
-    with vendors_server() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(_vendors: Vendors) -> Vendors:
-    _vendors.reset()
-    return _vendors
-
-
 @pytest.fixture
 def settings(tmp_path: Path, vendors: Vendors) -> Settings:
-    values = {name.lower(): value for name, value in vendors.environment().items()}
-    return Settings(CRYPTOCONTENT_HOME=tmp_path, **values)  # type: ignore[arg-type]
+    return vendors.settings(tmp_path)
 
 
 def test_candidates_are_those_that_may_be_asked() -> None:

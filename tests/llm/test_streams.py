@@ -11,7 +11,6 @@ from pydantic_ai.models.function import FunctionModel
 from sqlalchemy import Engine, select
 
 from cryptocontent.llm.router import Router
-from cryptocontent.settings import Settings
 from cryptocontent.storage import reading
 from cryptocontent.storage.models import ModelCall
 from tests.fakes.vendors import Fault, Reply
@@ -103,8 +102,7 @@ async def test_a_stream_that_is_cut_off_is_no_answer(
     sqlite_engine: Engine, tmp_path: Path, vendors: Any, model: str
 ) -> None:
     make_router(sqlite_engine, tmp_path, Streams(lambda name: _nothing()))  # the project
-    values = {name.lower(): value for name, value in vendors.environment().items()}
-    router = Router(sqlite_engine, Settings(CRYPTOCONTENT_HOME=tmp_path, **values))  # type: ignore[arg-type,call-arg]
+    router = Router(sqlite_engine, vendors.settings(tmp_path))
     vendors.script = lambda asked: Reply(text="The base fee is burned in every block of the chain.")
     vendors.next(model.split(":")[0], Fault("truncated"))
     answer, _ = await ask(router, policy(model, "grok:grok-4.7", stream=True, tries=1))

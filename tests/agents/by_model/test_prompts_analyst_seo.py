@@ -1,7 +1,4 @@
-"""What analyst and SEO editor are told, word for word. After a wanted change of a prompt, delete the golden
-file and run the tests: they write it anew (and fail once)."""
-
-from pathlib import Path
+"""What analyst and SEO editor are told, word for word (see `golden_prompts`)."""
 
 import pytest
 
@@ -10,9 +7,9 @@ from cryptocontent.agents.prompts import prompt_version
 from cryptocontent.agents.work import Instruction
 from cryptocontent.content.templates import InternalLinks
 from tests.agents.by_model.desks import desk
+from tests.agents.by_model.golden_prompts import same_as_golden
 from tests.agents.research import draft
 
-GOLDEN = Path(__file__).with_name("golden")
 BODY = (
     "The base fee is burned in every block.[^1] Blocks burn the base fee.[^1]\n\n"
     "::: notice eu-mica\nAll can be lost.\n:::\n\n"
@@ -58,14 +55,6 @@ async def told(stage, given, style="", tools=True):
     at, asked = desk(lambda _: EMPTY[stage], stage=stage, style=style, tools=shelf)
     await STAGES[stage](given, at)
     return asked[0]
-
-
-def same_as_golden(name, text):
-    path = GOLDEN / name
-    if not path.exists():
-        path.write_text(text + "\n", encoding="utf-8")
-        pytest.fail(f"{path} was missing and has been written: read it")
-    assert path.read_text(encoding="utf-8") == text + "\n"
 
 
 @pytest.mark.parametrize("stage", STAGES)

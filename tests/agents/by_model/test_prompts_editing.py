@@ -1,7 +1,4 @@
-"""What editor and proofreader are told, word for word. After a wanted change of a prompt, delete the golden
-file and run the tests: they write it anew (and fail once)."""
-
-from pathlib import Path
+"""What editor and proofreader are told, word for word (see `golden_prompts`)."""
 
 import pytest
 
@@ -9,9 +6,9 @@ from cryptocontent.agents.by_model import editor, proofreader
 from cryptocontent.agents.prompts import prompt_version
 from cryptocontent.agents.work import Instruction
 from tests.agents.by_model.desks import desk
+from tests.agents.by_model.golden_prompts import same_as_golden
 from tests.agents.research import draft, passage
 
-GOLDEN = Path(__file__).with_name("golden")
 BODY = (
     "The base fee is burned in every block.[^1]\n\n::: notice eu-mica\nAll can be lost.\n:::\n\n"
     "## What it is\n\nNodes keep blobs. Slow ones fall behind.[^2]\n\n## Risks\n\n- Stake may be lost.[^1]"
@@ -46,14 +43,6 @@ async def told(stage, given, style=""):
     at, asked = desk(lambda _: {"edits": []}, stage=stage, style=style)
     await STAGES[stage](given, at)
     return asked
-
-
-def same_as_golden(name, text):
-    path = GOLDEN / name
-    if not path.exists():
-        path.write_text(text + "\n", encoding="utf-8")
-        pytest.fail(f"{path} was missing and has been written: read it")
-    assert path.read_text(encoding="utf-8") == text + "\n"
 
 
 @pytest.mark.parametrize("stage", STAGES)

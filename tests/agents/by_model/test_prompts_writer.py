@@ -1,8 +1,4 @@
-"""What the writer is told, word for word. After a wanted change of a prompt run the tests once with
-`REWRITE_GOLDEN=1` in the environment, and read the difference."""
-
-import os
-from pathlib import Path
+"""What the writer is told, word for word (see `golden_prompts`)."""
 
 import pytest
 
@@ -12,9 +8,8 @@ from cryptocontent.agents.prompts import prompt_version
 from cryptocontent.agents.work import Draft, Instruction, Work
 from cryptocontent.content.rules import shipped_rules
 from tests.agents.by_model.desks import Asked, desk
+from tests.agents.by_model.golden_prompts import same_as_golden
 from tests.agents.by_model.test_writer import LEAD, RISK, WHAT, article, by_parts, given, part_of, plan
-
-GOLDEN = Path(__file__).with_name("golden")
 
 
 def full(most: int) -> Work:
@@ -57,10 +52,7 @@ async def told(made: Work, style: str = "") -> list[Asked]:
 
 
 def same(name: str, text: str) -> None:
-    file = GOLDEN / f"writer_{name}.md"
-    if os.environ.get("REWRITE_GOLDEN"):
-        file.write_text(text + "\n", encoding="utf-8")
-    assert text + "\n" == file.read_text(encoding="utf-8"), f"{file.name}: see the head of this test file"
+    same_as_golden(f"writer_{name}.md", text)
 
 
 async def test_system_and_material():

@@ -30,5 +30,4 @@ def vendors(_vendors_server: Vendors) -> Vendors:
 @pytest.fixture
 def vendor_settings(vendors: Vendors, tmp_path: Path) -> Settings:
     """Settings with the vendors' URLs and keys, and a home of the test's own."""
-    told = {name.lower(): value for name, value in vendors.environment().items()}
-    return Settings(_env_file=None, CRYPTOCONTENT_HOME=tmp_path, **told)  # type: ignore[arg-type,call-arg]
+    return vendors.settings(tmp_path)

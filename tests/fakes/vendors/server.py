@@ -14,11 +14,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cryptocontent.settings import Settings
 from tests.fakes.vendors import anthropic, batches, gemini, openai
 from tests.fakes.vendors.asked import Asked, Content, Fault, Reply, content_of, tokens
 from tests.fakes.vendors.author import obedient
@@ -84,6 +86,11 @@ class Vendors:
             "LOCAL_MODEL_URL": f"{self.url}/local/v1",
             "LOCAL_MODEL_API_KEY": "local-fake-5ecret",
         }
+
+    def settings(self, home: Path) -> Settings:
+        """Settings that lead to the vendors, with a home of the test's own."""
+        values = {name.lower(): value for name, value in self.environment().items()}
+        return Settings(_env_file=None, CRYPTOCONTENT_HOME=home, **values)  # type: ignore[arg-type,call-arg]
 
     def next(self, vendor: str, *faults: Fault, batch: bool = False) -> None:
         """What the vendor's next calls meet, one fault each, in order; with `batch` its batch API's calls."""
