@@ -265,6 +265,15 @@ def test_tokens_are_shown_live_and_change_nothing(make: Make) -> None:
     assert sentence and sentence[1] in written
 
 
+def test_the_research_is_read_from_the_vendors_cache(by_honest: Made) -> None:
+    """The questions of one article begin with the same research: only the first pays for it in full."""
+    calls = [
+        one for one in by_honest.rows(ModelCall) if one.stage == "writer" and one.model.startswith("claude")
+    ]
+    read, cached = sum(one.input_tokens for one in calls), sum(one.cache_read_tokens for one in calls)
+    assert cached > 0.5 * read
+
+
 def test_tokens_of_google_are_shown_too(make: Make) -> None:
     streamed = make(STREAMED, honest)
     assert "proofreader" in {one.data["stage"] for one in streamed.rows(Event) if one.kind == "token"}

@@ -137,3 +137,25 @@ async def test_a_watcher_that_fails_disturbs_nobody(
     router = make_router(sqlite_engine, tmp_path, Vendors(lambda name, number: text("well")))
     assert (await ask(router, policy("openai:a"), watch=watch))[0] == "well"
     assert "not told" in caplog.text
+
+
+async def test_what_was_paid_is_kept_before_any_record_is_waited_for(
+    sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A circuit's record may take seconds, where Redis is slow: a process may be killed in them."""
+    router = make_router(sqlite_engine, tmp_path, Vendors(lambda name, number: text("well")))
+    noting, go_on = asyncio.Event(), asyncio.Event()
+    shared = router.shared
+    note = shared.circuits.note
+
+    async def slow(*told: Any) -> None:
+        noting.set()
+        await go_on.wait()
+        await note(*told)
+
+    monkeypatch.setattr(shared.circuits, "note", slow)
+    asked = asyncio.create_task(ask(router, policy("openai:a")))
+    await asyncio.wait_for(noting.wait(), 5)
+    assert count(sqlite_engine, KeptResponse) == 1 and calls(sqlite_engine)[0].outcome == "ok"
+    go_on.set()
+    assert (await asked)[0] == "well"
