@@ -196,8 +196,10 @@ def test_models_are_asked(cli: Inside, vendors: Vendors) -> None:
     done = cli.run("models", "test")
     assert done.code == 0, done.said
     first, second = done.out.splitlines()
-    assert first.startswith("openai:gpt-5.6-luna: ok in 0.") and "tokens in, " in first and "$0.000" in first
-    assert second.startswith("anthropic:claude-haiku-5-5: ok in 0.")
+    # How long it takes is for the machine to say, not for a test.
+    assert re.match(r"openai:gpt-5\.6-luna: ok in \d+\.\d s, ", first)
+    assert "tokens in, " in first and "$0.000" in first
+    assert re.match(r"anthropic:claude-haiku-5-5: ok in \d+\.\d s, ", second)
     named = cli.run("models", "test", "copilot:gpt-5.6-luna", "openai:nobody-knows-it")
     assert named.code == 0, named.said
     assert "subscription" in named.out.splitlines()[0] and "price unknown" in named.out.splitlines()[1]
