@@ -23,7 +23,12 @@ _SCHEMES = {
 class Settings(BaseSettings):
     """What the process was told: one value per backend, limits, and where embedded state lives."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        validate_default=True,
+        hide_input_in_errors=True,  # it may be a secret
+    )
 
     home: Path = Field(Path(".cryptocontent"), validation_alias="CRYPTOCONTENT_HOME")
     database_url: str = ""
@@ -46,6 +51,35 @@ class Settings(BaseSettings):
     github_copilot_base_url: str = ""
     local_model_url: str = Field("", description="an OpenAI-compatible server: http://127.0.0.1:11434/v1")
     local_model_api_key: SecretStr = SecretStr("")
+    # Integrations: each is off until its credentials are here and a source or target names it.
+    google_credentials_file: Path | None = Field(None, description="service account or authorized user, JSON")
+    google_impersonate: str = Field("", description="the person for whom a service account acts, if any")
+    google_api_url: str = Field("", description="another root for Google's APIs")
+    linear_api_key: SecretStr = SecretStr("")
+    linear_client_id: str = Field("", description="an OAuth application, in place of an API key")
+    linear_client_secret: SecretStr = SecretStr("")
+    linear_webhook_secret: SecretStr = SecretStr("")
+    linear_api_url: str = "https://api.linear.app"
+    github_token: SecretStr = SecretStr("")
+    github_app_id: str = Field("", description="a GitHub App, in place of a token")
+    github_app_private_key_file: Path | None = None
+    github_api_url: str = "https://api.github.com"
+    wordpress_logins: dict[str, SecretStr] = Field(
+        {}, description='application passwords by host, as JSON: {"blog.example": "user:password"}'
+    )
+    coingecko_api_key: SecretStr = SecretStr("")
+    coingecko_url: str = "https://api.coingecko.com/api/v3"
+    defillama_url: str = "https://api.llama.fi"
+    defillama_coins_url: str = "https://coins.llama.fi"
+    web_private_hosts: list[str] = Field(
+        [], description="host:port pairs of the private network that pages may be fetched from, as JSON"
+    )
+    web_user_agent: str = "cryptocontent/0.1 (reference importer)"
+    alert_webhook_url: SecretStr = SecretStr("")
+    alert_email_to: str = Field("", description="addresses, separated by commas")
+    alert_email_from: str = "cryptocontent@localhost"
+    smtp_url: SecretStr = Field(SecretStr(""), description="smtp://user:password@host:587 or smtps://…:465")
+    public_url: str = Field("", description="where people open the Studio; links in messages lead there")
     max_document_bytes: int = Field(25_000_000, gt=0, description="larger source files are refused")
     batch_size: int = Field(100, ge=1, le=100, description="briefs per Dagster run")
     calls_in_flight: int = Field(20, ge=1, description="concurrent agent calls inside one op")

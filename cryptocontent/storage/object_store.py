@@ -39,6 +39,11 @@ def image_key(project_id: str, sha256: str) -> str:
     return f"{project_id}/images/{sha256}"
 
 
+def rendition_key(project_id: str, sha256: str, name: str) -> str:
+    """Where an image in another size or format is (`name`: `thumbnail`, `1x1`, `4x3`, `16x9`, `svg`)."""
+    return f"{project_id}/renditions/{sha256}/{name}"
+
+
 class ObjectStoreUnavailable(Explained, ConnectionError):
     """The S3 server cannot be reached."""
 

@@ -12,7 +12,6 @@ from cryptocontent.storage.models.articles import (
     Comment,
     Finding,
     Message,
-    Publication,
     Signature,
     Suggestion,
     Version,
@@ -43,6 +42,7 @@ from cryptocontent.storage.models.calls import (
 from cryptocontent.storage.models.generations import Generation, GenerationBrief
 from cryptocontent.storage.models.knowledge import (
     Image,
+    ImageRendition,
     MarketFact,
     Member,
     Passage,
@@ -53,8 +53,11 @@ from cryptocontent.storage.models.knowledge import (
     RevisionPassage,
     RuleSetVersion,
 )
+from cryptocontent.storage.models.publishing import Alert, Publication, PublishingTarget, RefreshProposal
+from cryptocontent.storage.models.sources import Campaign, LinearIssue, Source, SourceItem, WebhookDelivery
 
 __all__ = [
+    "Alert",
     "Approval",
     "Article",
     "AuditEntry",
@@ -64,6 +67,7 @@ __all__ = [
     "Brief",
     "BriefLease",
     "Budget",
+    "Campaign",
     "Citation",
     "Comment",
     "Event",
@@ -71,8 +75,10 @@ __all__ = [
     "Generation",
     "GenerationBrief",
     "Image",
+    "ImageRendition",
     "Instruction",
     "KeptResponse",
+    "LinearIssue",
     "MarketFact",
     "Member",
     "Message",
@@ -82,13 +88,17 @@ __all__ = [
     "Passage",
     "Project",
     "Publication",
+    "PublishingTarget",
     "Reference",
     "ReferenceRevision",
+    "RefreshProposal",
     "Research",
     "RevisionImage",
     "RevisionPassage",
     "RuleSetVersion",
     "Signature",
+    "Source",
+    "SourceItem",
     "Spending",
     "StageResult",
     "Suggestion",
@@ -97,4 +107,5 @@ __all__ = [
     "Version",
     "VersionCheck",
     "Waiver",
+    "WebhookDelivery",
 ]

@@ -186,14 +186,3 @@ class Signature(Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
     version_id: Mapped[str] = mapped_column(String(32))
     minhash: Mapped[bytes]
-
-
-class Publication(Base):
-    """A version handed to readers by way of a target (`files` today), at most once each."""
-
-    __tablename__ = "publications"
-    article_id: Mapped[str] = mapped_column(ForeignKey("articles.id"), primary_key=True)
-    version_id: Mapped[str] = mapped_column(ForeignKey("versions.id"), primary_key=True)
-    target: Mapped[str] = mapped_column(String(40), primary_key=True)
-    author: Mapped[str] = mapped_column(String(200))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

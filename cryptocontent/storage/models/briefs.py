@@ -49,6 +49,8 @@ class Brief(Base):
     keywords: Mapped[list[str]] = mapped_column(default=list)
     due_date: Mapped[date | None]
     priority: Mapped[str] = mapped_column(String(10), default="normal")
+    assignee: Mapped[str | None] = mapped_column(String(200))
+    campaign_id: Mapped[str | None] = mapped_column(String(32), index=True)
     origin: Mapped[str] = mapped_column(String(40))
     content_hash: Mapped[str] = mapped_column(String(64))
     ordinal: Mapped[int] = mapped_column(default=0)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cryptocontent.storage.types import Base, new_id, utc_now
@@ -23,6 +23,7 @@ class Generation(Base):
     canary: Mapped[int] = mapped_column(default=0)  # how many briefs go first, the rest after approval
     # live: models answer at once; batch: by the vendors' batch APIs, at half the price and in hours
     lane: Mapped[str] = mapped_column(String(10), default="live", server_default="live")
+    newest_facts: Mapped[bool] = mapped_column(default=False, server_default=false())  # research them anew
     batch_size: Mapped[int]
     batches: Mapped[int] = mapped_column(default=0)  # how many were cut so far: numbers are never used again
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -60,11 +60,32 @@ class ReferenceRevision(Base):
 
 
 class Image(Base):
-    """An image in the object store, by the hash of its bytes."""
+    """An image in the object store, by the hash of its bytes (without EXIF). One of a reference is described
+    where it stands (`RevisionImage`); one of the library by its own `alt`, `licence` and `credit`."""
 
     __tablename__ = "images"
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(100))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    origin: Mapped[str] = mapped_column(String(20), default="reference")  # reference | upload | chart
+    name: Mapped[str] = mapped_column(String(200), default="")
+    alt: Mapped[str] = mapped_column(Text, default="")
+    licence: Mapped[str | None] = mapped_column(String(200))
+    credit: Mapped[str | None] = mapped_column(String(300))
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ImageRendition(Base):
+    """An image in another size or format, in the object store beside it (`rendition_key`)."""
+
+    __tablename__ = "image_renditions"
+    project_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)  # thumbnail | 1x1 | 4x3 | 16x9 | svg
     media_type: Mapped[str] = mapped_column(String(100))
     width: Mapped[int]
     height: Mapped[int]
