@@ -56,7 +56,8 @@ def list_all(
 @app.command("show")
 @command
 def show(reference: ReferenceArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Show what is known of a reference: where it comes from, its revisions, the articles that cite it."""
+    """Show what is known of a reference: where it comes from, its revisions, people's notes, the articles
+    that cite it."""
     from cryptocontent.knowledge.listing import describe_reference, find_references
     from cryptocontent.knowledge.search import reference_names
     from cryptocontent.storage import reading
@@ -93,6 +94,14 @@ def _print(one: dict[str, Any]) -> None:
         typer.echo(
             f"  revision {revision['number']}: {revision['content_hash']}, {revision['fetched_at']}{mark}"
         )
+    for number, note in enumerate(one["notes"], 1):
+        state = "" if note.get("resolved") is None else ", resolved" if note["resolved"] else ", open"
+        answers = note.get("answers")
+        to = f", answers note {answers + 1}" if isinstance(answers, int) else ""
+        typer.echo(f"  note {number} by {note.get('author') or '?'}, {note.get('at') or '?'}{state}{to}")
+        if note.get("quote"):
+            typer.secho(f"    on “{note['quote']}”", dim=True)
+        typer.echo(f"    {note.get('text', '')}")
     for article in one["articles"]:
         numbers = ", ".join(map(str, article["versions"]))
         typer.echo(f"  cited by {article['slug']} ({article['status']}) in version {numbers}")

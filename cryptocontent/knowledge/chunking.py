@@ -14,7 +14,11 @@ Kind = Literal["prose", "list", "table", "code"]
 
 _LEAST, _MOST, _STRETCH, _HUGE = 80, 160, 200, 320  # words; _STRETCH rather than leave a fragment
 _NAMESPACE: Final = uuid.UUID("6f1c7c52-0d3b-5d0c-9b57-1f6f2f6b7a11")
-_FOOTNOTE = re.compile(r"\[\^[^\]\s]+\](?::[ \t]*)?")
+# What only looks like a footnote's mark, being escaped or pieced together; code stays verbatim.
+_LOOKS_LIKE_MARK = re.compile(r"(`+[^`]*`+)|\[\^[^\]\s]+\]")
+_DROPPED_MARK = "\0"  # no document holds it: the parser replaces it
+FOOTNOTES: Final = "Footnotes"
+"""The heading path of a reference's footnotes, which agents leave to the search."""
 _LINE_END = re.compile(r"\r\n?|\n")
 
 
@@ -54,16 +58,25 @@ def chunk(markdown: str, title: str) -> list[Chunk]:
     """The passages of a document in their order; `title`, which heads them all, is left out of heading paths.
 
     A passage lies under one heading and is of one kind. It has about 80 to 160 words where there is so much
-    text; only a sentence of more than 320 words is cut.
+    text; only a sentence of more than 320 words is cut. A footnote's mark is no part of a passage: in an
+    article the same signs are a citation. The notes themselves are passages under a heading of their own.
     """
     source = _Source(markdown)
     tokens = _parser().parse(markdown)
     chunks: list[Chunk] = []
     path: list[tuple[int, str]] = []
     units: list[_Unit] = []
+    notes: list[_Unit] = []
     index = 0
     while index < len(tokens):
         end = _closing(tokens, index)
+        if tokens[index].type == "footnote_reference_open":
+            inner = _children(tokens[index : end + 1])
+            notes += [unit for block in inner for unit in _units(source, block)]
+            index = end + 1
+            continue
+        chunks += _pack(notes, (FOOTNOTES,))
+        notes = []
         if tokens[index].type == "heading_open":
             chunks += _pack(units, _path(path, title))
             units = []
@@ -73,7 +86,8 @@ def chunk(markdown: str, title: str) -> list[Chunk]:
         else:
             units += _units(source, tokens[index : end + 1])
         index = end + 1
-    return chunks + _pack(units, _path(path, title))
+    chunks += _pack(units, _path(path, title)) + _pack(notes, (FOOTNOTES,))
+    return sorted(chunks, key=lambda one: one.start)
 
 
 def passage_id(reference_id: str, heading_path: Sequence[str], text: str, occurrence: int = 0) -> str:
@@ -120,8 +134,10 @@ class _Source:
 def _parser() -> Any:
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
 
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.use(footnote_plugin, inline=False, move_to_end=False, always_match_refs=True)
     return parser.use(
         dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True
     )
@@ -159,7 +175,7 @@ def _units(source: _Source, tokens: list[Any]) -> list[_Unit]:
         return [unit for item in _children(tokens) for unit in _item(source, item)]
     if opening.type in ("paragraph_open", "heading_open"):  # a heading here lies inside a list or a quotation
         return _paragraph(source, opening, tokens[1])
-    if opening.type == "blockquote_open":
+    if opening.type in ("blockquote_open", "footnote_reference_open"):
         return [unit for block in _children(tokens) for unit in _units(source, block)]
     if opening.type in ("html_block", "math_block", "math_block_label"):
         start, end = source.span(opening.map)
@@ -324,7 +340,7 @@ def _plain(children: Iterable[Any]) -> str:
     parts: list[str] = []
     for token in children:
         if token.type == "text":
-            parts.append(_FOOTNOTE.sub("", token.content))
+            parts.append(token.content)
         elif token.type in ("softbreak", "hardbreak"):
             parts.append(" ")
         elif token.type == "code_inline":
@@ -334,7 +350,15 @@ def _plain(children: Iterable[Any]) -> str:
             parts.append(f"{token.markup}{token.content}{token.markup}")
         elif token.type == "html_inline":
             parts.append(token.content)
-    return " ".join("".join(parts).split())
+        elif token.type == "footnote_ref":
+            parts.append(_DROPPED_MARK)
+    text = "".join(parts)
+    if _DROPPED_MARK in text:
+        # `word [^1].` is `word.`, and `[^1] word` is `word`
+        text = re.sub(rf"\s*{_DROPPED_MARK}+(?=[\s.,;:!?)]|\Z)", "", text).replace(_DROPPED_MARK, "")
+    if "[^" in text:
+        text = _LOOKS_LIKE_MARK.sub(lambda match: match[1] or "", text)
+    return " ".join(text.split())
 
 
 def _pack(units: list[_Unit], path: tuple[str, ...]) -> list[Chunk]:

@@ -97,7 +97,9 @@ _TARGET = (
 )
 _LABEL = r"\[((?:[^\[\]\\]|\\.|\[[^\[\]]*\])*)\]"
 _IMAGE = re.compile(r"(?<!\\)!" + _LABEL + _TARGET)
-_LINK = re.compile(r"(?<![\\!])" + _LABEL + _TARGET)
+# A footnote's mark before a bracket is no link.
+_LINK = re.compile(r"(?<![\\!])(?!\[\^)" + _LABEL + _TARGET)
+_MARK_BEFORE_BRACKET = re.compile(r"(?<!\\)(\[\^[^\[\]\s]+\])(?=\()")
 _DEFINITION = re.compile(
     r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\n?[ \t]*<?([^\s<>]+)>?"
     r"(?:[ \t]*\n?[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^()\n]*\)))?"
@@ -116,6 +118,11 @@ def clean_markdown(text: str) -> str:
     line. Images stay if they are absolute or already stored (`image:<sha256>`), else their alt text stays.
     """
     return clean_with_images(text, keep_stored_images)
+
+
+def plain_line(text: str) -> str:
+    """Foreign text on one line, for people to read: NFC, without invisible characters, no markup undone."""
+    return " ".join(unicodedata.normalize("NFC", text.translate(_CHARACTERS)).split())
 
 
 def keep_stored_images(reference: str, alt: str) -> str | None:
@@ -166,8 +173,11 @@ def _restore(text: str, kept: list[str]) -> str:
 @cache
 def _block_parser() -> Any:
     from markdown_it import MarkdownIt
+    from mdit_py_plugins.footnote import footnote_plugin
 
-    return MarkdownIt("commonmark").enable("table").disable("inline")
+    # What is indented below a footnote goes on with it, and is no code that would shelter HTML.
+    parser = MarkdownIt("commonmark").enable("table").use(footnote_plugin, move_to_end=False)
+    return parser.disable("inline")
 
 
 def _protect_code(text: str, kept: list[str]) -> str:
@@ -301,6 +311,7 @@ def _rewrite_links(text: str, kept: list[str], resolve: ImageResolver) -> str:
         text = _DEFINITION.sub(collect, text)
     if "[" not in text:
         return text
+    text = _MARK_BEFORE_BRACKET.sub(r"\1 ", text)
 
     def image(alt: str, target: str) -> str:
         target = _restore(target, kept)

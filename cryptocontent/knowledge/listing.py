@@ -85,8 +85,8 @@ def list_references(session: Session, project_id: str, status: str | None = None
 
 
 def describe_reference(session: Session, reference: Reference) -> dict[str, Any]:
-    """What is known of a reference: its provenance, its revisions with their hashes, and the articles
-    whose versions cite it, by the numbers of those versions."""
+    """What is known of a reference: its provenance, its revisions with their hashes, people's notes on the
+    current one, and the articles whose versions cite it, by the numbers of those versions."""
     revisions = session.execute(
         select(
             ReferenceRevision.id,
@@ -129,5 +129,14 @@ def describe_reference(session: Session, reference: Reference) -> dict[str, Any]
             }
             for revision_id, number, digest, media_type, fetched in revisions
         ],
+        "notes": _notes(session, reference),
         "articles": list(articles.values()),
     }
+
+
+def _notes(session: Session, reference: Reference) -> list[dict[str, Any]]:
+    """What people remarked on the current revision's text (comments of a document): never part of it."""
+    details = session.scalar(select(ReferenceRevision.details).filter_by(id=reference.revision_id)) or {}
+    notes = details.get("notes")
+    # A Markdown file may say anything under this name.
+    return [one for one in notes if isinstance(one, dict)] if isinstance(notes, list) else []

@@ -52,7 +52,8 @@ def test_chunks_follow_headings_and_kinds() -> None:
         (("Rules",), "list", "- first item\n- nested item\n- second item"),
         (("Rules", "Numbers"), "table", "Name | Value\n`A` | 1"),
         (("Rules", "Numbers"), "code", 'def f():\n    return "[x](y)"'),
-        (("Rules", "Numbers"), "prose", "After the code.\n\nThe note's own text."),
+        (("Rules", "Numbers"), "prose", "After the code."),
+        (("Footnotes",), "prose", "The note's own text."),
     ]
     assert DOCUMENT[chunks[1].start : chunks[1].end] == "1. first item\n   - nested item\n2. second **item**"
     assert DOCUMENT[chunks[3].start : chunks[3].end].startswith("```python\n")

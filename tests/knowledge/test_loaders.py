@@ -161,7 +161,7 @@ def test_docx(tmp_path: Path) -> None:
     file.save(str(tmp_path / "a.docx"))
     document = load(tmp_path / "a.docx", LIMIT)
     assert document.title == "The paper" and document.metadata["author"] == "Jo"
-    assert '# First\n\nA "quoted" word & \\<tag>.\n\n- an item' in document.markdown
+    assert '# First\n\nA "quoted" word & &lt;tag>.\n\n- an item' in document.markdown
     assert "| Asset | Price |\n| --- | --- |\n| BTC | 1 |" in document.markdown
     (image,) = document.images
     assert image.data == png() and f"(image:{image.sha256})" in document.markdown

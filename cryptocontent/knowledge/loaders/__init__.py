@@ -6,6 +6,8 @@ and live in `load`.
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +24,18 @@ from cryptocontent.knowledge.loaders.document import (
 )
 from cryptocontent.knowledge.loaders.images import ImageCollector
 
-__all__ = ["LOADERS", "LoadedDocument", "LoadedImage", "UnreadableDocument", "load"]
+__all__ = [
+    "IMPORT_VERSION",
+    "LOADERS",
+    "LoadedDocument",
+    "LoadedImage",
+    "UnreadableDocument",
+    "load",
+    "load_data",
+]
+
+# Part of every content hash: raise it when loaders or the chunker change what they make of a file.
+IMPORT_VERSION = "2"
 
 LOADERS: Final[dict[str, Loader]] = {
     **dict.fromkeys((".md", ".markdown", ".mdown"), markdown.parse),
@@ -41,19 +54,50 @@ def load(path: Path, max_bytes: int, root: Path | None = None) -> LoadedDocument
     else, for a file that is missing, unsupported, larger than `max_bytes`, broken, empty or binary in
     disguise.
     """
+    loader = _loader(path)
+    source = SourceFile(path, root or path.parent, _read(path, max_bytes), max_bytes)
+    return _finish(source, _parse(loader, source))
+
+
+def load_data(name: str, data: bytes, max_bytes: int, metadata: Mapping[str, Any]) -> LoadedDocument:
+    """Read a document that came over the network; `name` is its file name, whose suffix tells the format.
+    It reads no file. `metadata` (title, url, licence, author, date, tags …), what is known of it from where
+    it came, goes before what the document says of itself. Raises UnreadableDocument."""
+    path = Path(name)
+    loader = _loader(path)
+    if len(data) > max_bytes:
+        raise UnreadableDocument(path, f"it is too large: {len(data):,} bytes, the limit is {max_bytes:,}")
+    if not data:
+        raise UnreadableDocument(path, "it is empty")
+    source = SourceFile(path, _NOWHERE, data, max_bytes)
+    parsed = _parse(loader, source)
+    known = {key: value for key, value in metadata.items() if value not in (None, "", [])}
+    title = str(known.pop("title", "")) or parsed.title
+    # It came alone: there are no files beside it.
+    parsed = replace(parsed, title=title, metadata=parsed.metadata | known, local_images=False)
+    return _finish(source, parsed)
+
+
+_NOWHERE = Path("/nonexistent")
+_MARK = re.compile(r"\\?\[\^[^\]\s]+\]")
+
+
+def _loader(path: Path) -> Loader:
     loader = LOADERS.get(path.suffix.lower())
     if loader is None:
         raise UnreadableDocument(
             path, f"format '{path.suffix or path.name}' is not supported (supported: {', '.join(LOADERS)})"
         )
-    source = SourceFile(path, root or path.parent, _read(path, max_bytes), max_bytes)
+    return loader
+
+
+def _parse(loader: Loader, source: SourceFile) -> Parsed:
     try:
-        parsed = loader(source)
+        return loader(source)
     except UnreadableDocument:
         raise
     except Exception as error:  # parsers of foreign formats raise whatever they like; the import goes on
         raise source.unreadable(f"it is broken ({type(error).__name__}: {str(error)[:200]})") from error
-    return _finish(source, parsed)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -82,7 +126,8 @@ def _finish(source: SourceFile, parsed: Parsed) -> LoadedDocument:
         raise source.unreadable("it has no text")
     warnings = [*parsed.warnings, *images.warnings]
     title = parsed.title or str(parsed.metadata.get("title") or "") or _first_heading(cleaned)
-    title = " ".join(clean_markdown(title).split()) or _readable_name(source.path)
+    # A title is quoted in articles, where a footnote's mark would be a citation.
+    title = " ".join(_MARK.sub("", clean_markdown(title)).split()) or _readable_name(source.path)
     metadata = _metadata(parsed.metadata, warnings)
     return LoadedDocument(title, cleaned, metadata, images.images, parsed.media_type, warnings)
 

@@ -61,15 +61,15 @@ def parse(source: SourceFile) -> Parsed:
 def _body(page: str) -> tuple[str, str]:
     """The whole body as Markdown, boilerplate elements apart, and the page's own title."""
     from bs4 import BeautifulSoup
-    from markdownify import markdownify
+
+    from cryptocontent.knowledge.loaders.markup import markdown_of
 
     soup = BeautifulSoup(page, "lxml")
     title = soup.find("h1") or soup.find("title")
     for element in soup(list(_BOILERPLATE)):
         element.decompose()
     body = soup.find("main") or soup.body or soup
-    text: str = markdownify(str(body), heading_style="ATX", bullets="-", table_infer_header=True)
-    return text, title.get_text(" ", strip=True) if title else ""
+    return markdown_of(str(body)), title.get_text(" ", strip=True) if title else ""
 
 
 def _words(text: str) -> list[str]:

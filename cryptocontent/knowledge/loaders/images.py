@@ -1,18 +1,15 @@
-"""Images of a document: where their bytes come from, and whether they are images at all."""
+"""Images of a document: where their bytes come from. Whether they are images at all, and what is taken off
+them before they are kept, is told by `images.cleaning`."""
 
 import base64
 import binascii
-import io
 import re
-import warnings
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from cryptocontent.knowledge.loaders.document import LoadedImage, Parsed, SourceFile
 
-_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
-_MAX_PIXELS: Final = 50_000_000  # a decoded image takes four bytes a pixel: 200 MB
 _MAX_IMAGES: Final = 500
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,(.*)", re.DOTALL | re.IGNORECASE)
 
@@ -45,10 +42,13 @@ class ImageCollector:
         return self._resolved[reference]
 
     def _store(self, reference: str, alt: str) -> str:
+        from cryptocontent.knowledge.images.cleaning import clean_image  # its room knows the database
+
         if len(self._images) >= _MAX_IMAGES:
             raise ValueError(f"more than {_MAX_IMAGES} images in one document")
         name, data = self._bytes_of(reference)
-        image = LoadedImage(name, " ".join(alt.split()), data, media_type_of(data))
+        cleaned = clean_image(data)
+        image = LoadedImage(name, " ".join(alt.split()), cleaned.data, cleaned.media_type)
         self._images.setdefault(image.sha256, image)
         return f"image:{image.sha256}"
 
@@ -81,31 +81,6 @@ class ImageCollector:
         except OSError as error:
             raise ValueError(f"it can't be read ({error.strerror})") from error
         return path
-
-
-def media_type_of(data: bytes) -> str:
-    """The media type of image bytes that decode completely. Raises ValueError if they don't."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    raise ValueError(f"it has more than {_MAX_PIXELS:,} pixels")
-                media_type = Image.MIME[image.format or ""]
-                image.verify()
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                image.load()  # verify() does not notice a truncated JPEG
-    except UnidentifiedImageError:
-        raise ValueError("it is not an image of a supported format") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ValueError("it would decode to an enormous picture") from None
-    except ValueError:
-        raise
-    except Exception as error:  # decoders raise SyntaxError, struct.error, OSError and more
-        raise ValueError(f"it is a broken image ({error})") from error
-    return media_type
 
 
 def _short(reference: str) -> str:
