@@ -169,7 +169,8 @@ def test_a_source_is_text_in_markdown_too(attack: str) -> None:
 
 def test_an_image_is_shown_from_its_file_with_its_words() -> None:
     page = Page(to_html(rendered()))
-    assert page.all("img") == [{"src": "images/abab.png", "alt": "A diagram of the fee", "title": "Fees"}]
+    shown = {"src": "images/abab.png", "alt": "A diagram of the fee", "loading": "lazy"}
+    assert page.all("img") == [shown] and "Fees" in page.text and len(page.all("figcaption")) == 1
     assert page.json_ld()["image"] == "images/abab.png"
 
 
