@@ -1,4 +1,4 @@
-"""`references` and `passages`: the project's folders imported, and what search can find of them.
+"""`references` and `passages`: the project's folders and sources imported, and what search can find of them.
 
 Both are partitioned by project and incremental inside: an unchanged document costs nothing.
 """
@@ -9,10 +9,13 @@ from dagster import AssetExecutionContext, BackfillPolicy, MaterializeResult, Me
 
 from cryptocontent.assets import partitions
 from cryptocontent.audit import Actor
-from cryptocontent.knowledge.references import ImportReport, import_paths, registered_folders
+from cryptocontent.knowledge.references import import_paths, registered_folders
+from cryptocontent.knowledge.saving import ImportReport
 from cryptocontent.knowledge.search import sync_index
+from cryptocontent.knowledge.sources.importing import refresh_sources
 from cryptocontent.resources.platform import PlatformResource
 
+_SOURCES_SECONDS = 900.0
 _BY_PROJECT: dict[str, Any] = {
     "partitions_def": partitions.projects,
     "backfill_policy": BackfillPolicy.multi_run(1),
@@ -21,7 +24,7 @@ _BY_PROJECT: dict[str, Any] = {
 
 @asset(group_name="knowledge", kinds={"markdown"}, **_BY_PROJECT)
 def references(context: AssetExecutionContext, platform: PlatformResource) -> MaterializeResult:
-    """Source documents of the project's folders: clean Markdown, images, provenance, revisions."""
+    """Documents of the project's folders and sources: clean Markdown, images, provenance, revisions."""
     project, engine = context.partition_key, platform.engine
     folders = registered_folders(engine, project)
     report = import_paths(
@@ -32,10 +35,23 @@ def references(context: AssetExecutionContext, platform: PlatformResource) -> Ma
         Actor("run", context.run.run_id),
         max_bytes=platform.settings.max_document_bytes,
     )
+    looked, fetched = refresh_sources(
+        engine,
+        platform.objects,
+        platform.settings,
+        project,
+        Actor("run", context.run.run_id),
+        seconds=_SOURCES_SECONDS,
+    )
+    for name, look in looked.items():
+        if look.error:
+            context.log.warning(f"source {name}: {look.error}")
+    report = report.joined(fetched)
     for path, reason in report.problems:
         context.log.warning(f"{path}: {reason}")
     return MaterializeResult(
-        metadata=import_metadata(report) | {"folders": [str(folder) for folder in folders]}
+        metadata=import_metadata(report)
+        | {"folders": [str(folder) for folder in folders], "sources": list(looked)}
     )
 
 

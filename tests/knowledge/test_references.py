@@ -14,12 +14,12 @@ from cryptocontent.errors import NotFound, Refused
 from cryptocontent.knowledge import references as module
 from cryptocontent.knowledge.index import Query
 from cryptocontent.knowledge.references import (
-    ImportReport,
     has_changes,
     import_paths,
     register_folder,
     registered_folders,
 )
+from cryptocontent.knowledge.saving import ImportReport
 from cryptocontent.knowledge.search import passage_counts, rank_documents, reference_names, search, sync_index
 from cryptocontent.settings import Settings
 from cryptocontent.storage import open_object_store, reading, writing
