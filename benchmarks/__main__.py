@@ -1,4 +1,4 @@
-"""`python -m benchmarks generation|knowledge|audit|bulk|router …`: prints tables; JSON with `--json FILE`."""
+"""`python -m benchmarks generation|knowledge|audit|bulk|router|sources`: prints tables; `--json FILE`."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from benchmarks import bulk as bulk_bench
 from benchmarks import generation as generation_bench
 from benchmarks import knowledge as knowledge_bench
 from benchmarks import router as router_bench
+from benchmarks import sources as sources_bench
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False, invoke_without_command=True)
 console = Console(width=140)
@@ -86,6 +87,15 @@ def bulk(
 ) -> None:
     """Dry run, import and preflight of many briefs, against a bare csv parse and embedding loop."""
     show(f"{briefs:,} briefs before they are written", bulk_bench.measuring(briefs), file)
+
+
+@app.command()
+def sources(
+    files: Annotated[int, typer.Option(help="Files of the watched Drive folder.")] = 10_000,
+    file: JsonFile = None,
+) -> None:
+    """A look at a Drive folder: at first, and when nothing has changed, against the bare requests."""
+    show(f"a Drive folder with {files:,} files", sources_bench.looking(files), file)
 
 
 @app.callback()
