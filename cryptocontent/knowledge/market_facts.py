@@ -38,7 +38,8 @@ MOST_BYTES = 25_000_000
 _AHEAD = timedelta(minutes=10)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _UNIT = re.compile(r"[A-Za-z%][A-Za-z0-9%/.-]{0,19}\Z")
-_Key = tuple[str, str, str, str, datetime]
+Key = tuple[str, str, str, str, datetime]
+"""Of a fact: asset id, metric, unit, source, as-of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class FactsReport:
     problems: tuple[RowProblem, ...] = ()
 
 
-def fact_id(project_id: str, key: _Key, value: float) -> str:
+def fact_id(project_id: str, key: Key, value: float) -> str:
     """A fact's id: 32 hex digits that follow from its content."""
     asset, metric, unit, source, as_of = key
     return content_hash([project_id, asset, metric, unit, source, as_of.isoformat(), value])[:32]
@@ -69,7 +70,7 @@ def import_facts(
     lock(session, project_id)
     assets = {asset.id for asset in load_rules(session, project_id).assets.assets}
     problems: list[RowProblem] = []
-    facts: dict[_Key, tuple[int, float]] = {}
+    facts: dict[Key, tuple[int, float]] = {}
     repeated = 0
     for line, row in rows:
         found, wrong = _checked(line, row, assets, now or utc_now())
@@ -93,16 +94,19 @@ def import_facts(
     if problems:
         return FactsReport(problems=tuple(sorted(problems, key=lambda one: one.line)))
     new = {key: value for key, (_, value) in facts.items() if key not in known}
-    created = _insert(session, project_id, new)
-    if created:
-        change = {
-            "facts": len(created),
-            "assets": sorted({key[0] for key in new}),
-            "file": hashlib.sha256(data).hexdigest(),
-            "after": content_hash(sorted(created)),
-        }
-        record(session, project_id, actor, "market_facts.imported", f"project:{project_id}", change)
+    created = _insert(session, project_id, new, actor, {"file": hashlib.sha256(data).hexdigest()})
     return FactsReport(tuple(created), len(known) + repeated)
+
+
+def add_facts(
+    session: Session, project_id: str, facts: Mapping[Key, float], actor: Actor
+) -> tuple[list[str], int]:
+    """Add facts whose values were checked: the ids of new ones, and how many were known. A source that states
+    another number of the same instant later on is not believed: facts never change."""
+    lock(session, project_id)
+    known = _known(session, project_id, list(facts))
+    new = {key: value for key, value in facts.items() if key not in known}
+    return _insert(session, project_id, new, actor, {}), len(known)
 
 
 def _read(data: bytes) -> list[tuple[int, dict[str, Any]]]:
@@ -134,7 +138,7 @@ def _read(data: bytes) -> list[tuple[int, dict[str, Any]]]:
 
 def _checked(
     line: int, row: Mapping[str, Any], assets: set[str], now: datetime
-) -> tuple[tuple[_Key, float] | None, list[RowProblem]]:
+) -> tuple[tuple[Key, float] | None, list[RowProblem]]:
     problems: list[RowProblem] = []
 
     def refuse(column: str, value: str, reason: str) -> None:
@@ -175,10 +179,10 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def _known(session: Session, project_id: str, keys: Sequence[_Key]) -> dict[_Key, float]:
+def _known(session: Session, project_id: str, keys: Sequence[Key]) -> dict[Key, float]:
     """The values of the facts that are there already."""
     columns = (MarketFact.asset_id, MarketFact.metric, MarketFact.unit, MarketFact.source, MarketFact.as_of)
-    found: dict[_Key, float] = {}
+    found: dict[Key, float] = {}
     for some in batched(keys, 150):
         rows = session.execute(
             select(*columns, MarketFact.value).where(
@@ -189,7 +193,9 @@ def _known(session: Session, project_id: str, keys: Sequence[_Key]) -> dict[_Key
     return found
 
 
-def _insert(session: Session, project_id: str, facts: Mapping[_Key, float]) -> list[str]:
+def _insert(
+    session: Session, project_id: str, facts: Mapping[Key, float], actor: Actor, origin: Mapping[str, Any]
+) -> list[str]:
     now = utc_now()
     rows = [
         {
@@ -201,9 +207,17 @@ def _insert(session: Session, project_id: str, facts: Mapping[_Key, float]) -> l
         }
         for key, value in facts.items()
     ]
+    created = [str(row["id"]) for row in rows]
     if rows:
         session.execute(insert(MarketFact), rows)
-    return [str(row["id"]) for row in rows]
+        change = {
+            "facts": len(created),
+            "assets": sorted({key[0] for key in facts}),
+            "after": content_hash(sorted(created)),
+            **origin,
+        }
+        record(session, project_id, actor, "market_facts.imported", f"project:{project_id}", change)
+    return created
 
 
 def newest(session: Session, project_id: str, asset_ids: Sequence[str] = ()) -> list[MarketFact]:

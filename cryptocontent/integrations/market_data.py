@@ -1,0 +1,308 @@
+"""Clients of market data services: CoinGecko-compatible and DefiLlama-compatible APIs over HTTP.
+
+Formats: docs.coingecko.com (v3: `/simple/price`, `/coins/{id}/market_chart/range`) and api-docs.defillama.com
+(`/prices/current/{coins}`, `/chart/{coins}`, `/v2/historicalChainTvl/{chain}`, `/protocol/{slug}`).
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from cryptocontent.errors import Explained, Refused
+from cryptocontent.settings import Settings
+
+_SECONDS = 20.0
+_TRIES = 3
+_LONGEST_WAIT = 30.0
+_IDS_PER_REQUEST = 100
+_DAY = timedelta(days=1)
+
+
+class Unavailable(Explained, ConnectionError):
+    """The service does not answer, or asks for patience: `seconds`, if it said for how long."""
+
+    def __init__(self, message: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A number that a service states: of which of its ids, what (`price`, `market_cap`, `volume_24h`, `tvl`),
+    in which unit (`USD`), as of when by the service's own clock."""
+
+    id: str
+    metric: str
+    value: float
+    unit: str
+    as_of: datetime
+
+
+class Provider(Protocol):
+    """A service. Ids are its own; `metrics` are those that it states of an asset. What it leaves out is left
+    out of the answer."""
+
+    name: str
+    metrics: tuple[str, ...]
+
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
+        """The newest numbers."""
+
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
+        """The last numbers of each of these days (UTC): stated within it, or at the midnight that ends it."""
+
+
+class CoinGecko:
+    """CoinGecko's API, or one like it. A key is sent as that of the demo plan, or of a paid one where the
+    host begins with `pro-`."""
+
+    name = "CoinGecko"
+    metrics = ("price", "market_cap", "volume_24h")
+
+    def __init__(self, settings: Settings) -> None:
+        key = settings.coingecko_api_key.get_secret_value()
+        plan = "pro" if (urlsplit(settings.coingecko_url).hostname or "").startswith("pro-") else "demo"
+        self._http = _Http(self.name, settings.coingecko_url, {f"x-cg-{plan}-api-key": key} if key else {})
+
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
+        quotes = []
+        for some in _batches(ids, _IDS_PER_REQUEST):
+            answer = self._http.get(
+                "/simple/price",
+                {
+                    "ids": ",".join(some),
+                    "vs_currencies": ",".join(currencies),
+                    "include_market_cap": "true",
+                    "include_24hr_vol": "true",
+                    "include_last_updated_at": "true",
+                    "precision": "full",
+                },
+            )
+            for id_, stated in _items(answer):
+                at = _instant(stated.get("last_updated_at"))
+                for currency in currencies:
+                    fields = {
+                        "price": currency,
+                        "market_cap": f"{currency}_market_cap",
+                        "volume_24h": f"{currency}_24h_vol",
+                    }
+                    quotes += _quotes(id_, {m: stated.get(f) for m, f in fields.items()}, currency, at)
+        return quotes
+
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
+        quotes = []
+        names = {"price": "prices", "market_cap": "market_caps", "volume_24h": "total_volumes"}
+        for id_ in ids:
+            for currency in currencies:
+                begin, end = _span(days)
+                answer = self._http.get(
+                    f"/coins/{quote(id_, safe='')}/market_chart/range",
+                    {
+                        "vs_currency": currency,
+                        "from": int(begin.timestamp()),
+                        "to": int(end.timestamp()),
+                        "precision": "full",
+                    },
+                )
+                for metric, name in names.items():
+                    points = [(_instant(at / 1000), value) for at, value in _pairs(answer, name)]
+                    quotes += _last_of_days(id_, metric, currency, points, days)
+        return quotes
+
+
+class DefiLlama:
+    """DefiLlama's APIs, or ones like them: prices by CoinGecko's ids, total value locked by chain
+    (`chain:Ethereum`) or protocol (`protocol:aave`). It states everything in USD."""
+
+    name = "DefiLlama"
+    metrics = ("price", "tvl")
+
+    def __init__(self, settings: Settings) -> None:
+        self._http = _Http(self.name, settings.defillama_url, {})
+        self._coins = _Http(self.name, settings.defillama_coins_url, {})
+
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
+        coins = [id_ for id_ in ids if not _is_tvl(id_)] if "usd" in currencies else []
+        quotes = []
+        for some in _batches(coins, _IDS_PER_REQUEST):
+            answer = self._coins.get(f"/prices/current/{_coins(some)}", {})
+            for id_, stated in _items(answer.get("coins")):
+                at = _instant(stated.get("timestamp"))
+                quotes += _quotes(id_.removeprefix("coingecko:"), {"price": stated.get("price")}, "usd", at)
+        for id_ in filter(_is_tvl, ids):
+            points = self._locked(id_)
+            quotes += _quotes(id_, {"tvl": points[-1][1]}, "usd", points[-1][0]) if points else []
+        return quotes
+
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
+        coins = [id_ for id_ in ids if not _is_tvl(id_)] if "usd" in currencies else []
+        quotes = []
+        begin, end = _span(days)
+        for some in _batches(coins, _IDS_PER_REQUEST):
+            answer = self._coins.get(
+                f"/chart/{_coins(some)}",
+                {
+                    # Points at the midnights that end the days.
+                    "start": int((begin + _DAY).timestamp()),
+                    "span": (end - begin).days,
+                    "period": "1d",
+                    "searchWidth": "1h",
+                },
+            )
+            for id_, stated in _items(answer.get("coins")):
+                points = [
+                    (_instant(point.get("timestamp")), point.get("price"))
+                    for point in stated.get("prices", ())
+                ]
+                quotes += _last_of_days(id_.removeprefix("coingecko:"), "price", "usd", points, days)
+        for id_ in filter(_is_tvl, ids):
+            quotes += _last_of_days(id_, "tvl", "usd", self._locked(id_), days)
+        return quotes
+
+    def _locked(self, id_: str) -> "list[tuple[datetime | None, Any]]":
+        kind, _, name = id_.partition(":")
+        if kind == "chain":
+            answer = self._http.get(f"/v2/historicalChainTvl/{quote(name, safe='')}", {})
+            return [(_instant(one.get("date")), one.get("tvl")) for one in _rows(answer)]
+        answer = self._http.get(f"/protocol/{quote(name, safe='')}", {})
+        return [(_instant(one.get("date")), one.get("totalLiquidityUSD")) for one in _rows(answer.get("tvl"))]
+
+
+PROVIDERS: dict[str, type[CoinGecko] | type[DefiLlama]] = {"coingecko": CoinGecko, "defillama": DefiLlama}
+"""By the names that configurations use."""
+
+
+class _Http:
+    """GETs of JSON, tried again for a while where that may help."""
+
+    def __init__(self, name: str, base_url: str, headers: Mapping[str, str]) -> None:
+        self._name, self._base_url = name, base_url.rstrip("/")
+        self._client = httpx.Client(timeout=_SECONDS, headers={"accept": "application/json", **headers})
+
+    def get(self, path: str, params: Mapping[str, Any]) -> Any:
+        """The answer's JSON; `Unavailable`, or `Refused` where no later try helps."""
+        for left in reversed(range(_TRIES)):
+            try:
+                response = self._client.get(f"{self._base_url}{path}", params=dict(params))
+            except httpx.HTTPError as error:
+                problem, wait = f"{self._name} can't be reached ({type(error).__name__})", 1.0
+            else:
+                if response.status_code == 200:
+                    try:
+                        return response.json()
+                    except ValueError:
+                        problem, wait = f"{self._name} answered with broken JSON", 1.0
+                elif response.status_code == 429 or response.status_code >= 500:
+                    asked = _retry_after(response)
+                    problem = f"{self._name} answered {response.status_code}"
+                    if response.status_code == 429 and (asked is None or asked > _LONGEST_WAIT):
+                        raise Unavailable(f"{problem}: too many requests", asked or 60.0)
+                    wait = 1.0 if asked is None else min(asked, _LONGEST_WAIT)
+                else:
+                    raise Refused(f"{self._name} answered {response.status_code} to {path}{_said(response)}")
+            if left:
+                time.sleep(wait)
+        raise Unavailable(problem)
+
+
+def _said(response: httpx.Response) -> str:
+    """The service's own words, cut short. It has the key in a header, and does not repeat it."""
+    try:
+        data = response.json()
+    except ValueError:
+        return ""
+    status = data.get("status") if isinstance(data, dict) else None
+    words = status.get("error_message") if isinstance(status, dict) else None
+    words = words or (data.get("error") or data.get("message") if isinstance(data, dict) else None)
+    return f": {str(words)[:200]}" if words else ""
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _coins(ids: Iterable[str]) -> str:
+    return ",".join(f"coingecko:{quote(id_, safe='')}" for id_ in ids)
+
+
+def _is_tvl(id_: str) -> bool:
+    return id_.startswith(("chain:", "protocol:"))
+
+
+def _items(answer: Any) -> list[tuple[str, dict[str, Any]]]:
+    pairs = answer.items() if isinstance(answer, dict) else ()
+    return [(str(key), value) for key, value in pairs if isinstance(value, dict)]
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    return [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
+
+
+def _pairs(answer: Any, name: str) -> list[tuple[float, Any]]:
+    rows = answer.get(name) if isinstance(answer, dict) else None
+    pairs = [one for one in rows or () if isinstance(one, list) and len(one) == 2]
+    return [(float(at), value) for at, value in pairs if isinstance(at, int | float)]
+
+
+def _instant(seconds: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _quotes(id_: str, values: Mapping[str, Any], currency: str, at: datetime | None) -> list[Quote]:
+    """What is a number of at least 0 with a time; zero of market cap or volume is how a service says that it
+    does not know."""
+    if at is None:
+        return []
+    return [
+        Quote(id_, metric, float(value), currency.upper(), at)
+        for metric, value in values.items()
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value > 0
+    ]
+
+
+def _span(days: Sequence[date]) -> tuple[datetime, datetime]:
+    begin = datetime.combine(min(days), datetime.min.time(), UTC)
+    return begin, datetime.combine(max(days), datetime.min.time(), UTC) + _DAY
+
+
+def _last_of_days(
+    id_: str,
+    metric: str,
+    currency: str,
+    points: Iterable[tuple[datetime | None, Any]],
+    days: Sequence[date],
+) -> list[Quote]:
+    """The last point of each day: its own, or the midnight that ends it."""
+    wanted, last = set(days), dict[date, Quote]()
+    for at, value in points:
+        if at is None:
+            continue
+        day = (at - timedelta(microseconds=1)).date()
+        if day in wanted and (day not in last or at > last[day].as_of):
+            for quoted in _quotes(id_, {metric: value}, currency, at):
+                last[day] = quoted
+    return [last[day] for day in sorted(last)]

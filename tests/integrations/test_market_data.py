@@ -1,0 +1,121 @@
+"""The clients of market data services, against fakes in their documented formats."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cryptocontent.errors import Refused
+from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Unavailable
+from cryptocontent.settings import Settings
+from tests.fakes.market import KEY, Coin, Fault, Market, environment, market_server
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOURS = [NOON - timedelta(hours=hour) for hour in range(72, -1, -1)]
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[Market]:
+    with market_server() as market:
+        yield market
+
+
+@pytest.fixture
+def market(_server: Market) -> Market:
+    fresh = Market()
+    fresh.url = _server.url
+    vars(_server).update(vars(fresh))
+    _server.coins["bitcoin"] = Coin([(at, 60000.0 + number) for number, at in enumerate(HOURS)])
+    _server.llama["bitcoin"] = [(at, 60010.0 + number) for number, at in enumerate(HOURS)]
+    _server.chains["Ethereum"] = [(datetime(2026, 11, day, tzinfo=UTC), day * 1e9) for day in range(1, 25)]
+    _server.protocols["aave"] = [(datetime(2026, 11, day, tzinfo=UTC), day * 1e8) for day in range(1, 25)]
+    return _server
+
+
+@pytest.fixture
+def settings(market: Market, tmp_path: Path) -> Settings:
+    values = {name.lower(): value for name, value in environment(market.url).items()}
+    return Settings(_env_file=None, CRYPTOCONTENT_HOME=tmp_path, **values)  # type: ignore[call-arg,arg-type]
+
+
+def test_the_newest_numbers_of_all_assets_are_one_request(market: Market, settings: Settings) -> None:
+    market.coins["ethereum"] = Coin([(NOON, 3500.5)], volume=None)
+    market.needs_key = True
+    quotes = CoinGecko(settings).current(["bitcoin", "ethereum", "nocoin"], ["usd", "eur"])
+    assert len(market.asked) == 1
+    assert {(one.id, one.metric, one.unit) for one in quotes} == {
+        (coin, metric, unit)
+        for coin in ("bitcoin", "ethereum")
+        for metric in ("price", "market_cap", "volume_24h")
+        for unit in ("USD", "EUR")
+        if (coin, metric) != ("ethereum", "volume_24h")
+    }
+    price = next(one for one in quotes if (one.id, one.metric, one.unit) == ("bitcoin", "price", "USD"))
+    assert (price.value, price.as_of) == (60072.0, NOON)
+
+
+def test_the_last_number_of_a_day_may_be_of_the_midnight_that_ends_it(
+    market: Market, settings: Settings
+) -> None:
+    days = [date(2026, 11, 22), date(2026, 11, 23)]
+    quotes = CoinGecko(settings).days(["bitcoin"], ["usd"], days)
+    prices = {one.as_of: one.value for one in quotes if one.metric == "price"}
+    midnights = [datetime(2026, 11, 23, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)]
+    assert prices == {at: 60000.0 + HOURS.index(at) for at in midnights}
+    assert len(quotes) == 6 and len(market.asked) == 1
+
+
+def test_defillama_states_prices_and_values_locked(market: Market, settings: Settings) -> None:
+    llama = DefiLlama(settings)
+    newest = {
+        (one.id, one.metric): one
+        for one in llama.current(["bitcoin", "chain:Ethereum", "protocol:aave"], ["usd"])
+    }
+    assert newest["bitcoin", "price"].value == 60082.0
+    assert newest["chain:Ethereum", "tvl"].value == 24e9
+    assert newest["protocol:aave", "tvl"].as_of == datetime(2026, 11, 24, tzinfo=UTC)
+    days = [date(2026, 11, 22), date(2026, 11, 23)]
+    past = {
+        (one.id, one.as_of.day): one.value for one in llama.days(["bitcoin", "chain:Ethereum"], ["usd"], days)
+    }
+    assert past == {
+        ("bitcoin", 23): 60010.0 + HOURS.index(datetime(2026, 11, 23, tzinfo=UTC)),
+        ("bitcoin", 24): 60010.0 + HOURS.index(datetime(2026, 11, 24, tzinfo=UTC)),
+        ("chain:Ethereum", 23): 23e9,
+        ("chain:Ethereum", 24): 24e9,
+    }
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("status", 503), Fault("broken"), Fault("truncated"), Fault("limited", seconds=1)]
+)
+def test_what_a_second_try_mends_is_tried_again(market: Market, settings: Settings, fault: Fault) -> None:
+    market.next("coingecko", fault)
+    assert CoinGecko(settings).current(["bitcoin"], ["usd"])
+    assert len(market.asked) == 2
+
+
+def test_a_service_that_stays_down_or_asks_for_patience_says_so(market: Market, settings: Settings) -> None:
+    market.next("coingecko", *[Fault("status", 502)] * 3)
+    with pytest.raises(Unavailable, match="CoinGecko answered 502"):
+        CoinGecko(settings).current(["bitcoin"], ["usd"])
+    market.next("coingecko", Fault("limited", seconds=90))
+    with pytest.raises(Unavailable) as limited:
+        CoinGecko(settings).current(["bitcoin"], ["usd"])
+    assert limited.value.seconds == 90
+    nobody = settings.model_copy(update={"coingecko_url": "http://127.0.0.1:9/api/v3"})
+    with pytest.raises(Unavailable, match="can't be reached"):
+        CoinGecko(nobody).current(["bitcoin"], ["usd"])
+
+
+def test_a_refusal_is_told_in_the_services_words_and_without_the_key(
+    market: Market, settings: Settings
+) -> None:
+    market.needs_key = True
+    wrong = settings.model_copy(update={"coingecko_api_key": type(settings.coingecko_api_key)("CG-oth3r")})
+    with pytest.raises(Refused, match=r"401.*check your API key") as refused:
+        CoinGecko(wrong).current(["bitcoin"], ["usd"])
+    assert "CG-oth3r" not in str(refused.value) and KEY not in str(refused.value)
+    with pytest.raises(Refused, match="coin not found"):
+        CoinGecko(settings).days(["nocoin"], ["usd"], [date(2026, 11, 23)])
