@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, Change, lock, record_all
@@ -43,16 +43,20 @@ __all__ = [
     "NewBrief",
     "RowChecker",
     "RowProblem",
+    "add_brief",
     "current_templates",
     "import_briefs",
     "make_brief",
+    "revise_brief",
+    "same_brief",
     "save_briefs",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class NewBrief:
-    """A checked row, ready to be stored. `identity` is the hash of template, title and variables."""
+    """A checked row, ready to be stored. `identity` is the hash of template, title and variables. Who writes
+    and for which campaign, only a planning tool says."""
 
     id: str
     title: str
@@ -64,6 +68,8 @@ class NewBrief:
     priority: str
     content_hash: str
     identity: str
+    assignee: str | None = None
+    campaign_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +285,8 @@ def save_briefs(
     """Store new briefs, update changed ones, leave equal ones alone."""
     if not dry_run:
         lock(session, project_id)
-    rows = session.execute(
-        select(Brief, Template.name)
-        .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
-        .join(Template, Template.id == TemplateVersion.template_id)
-        .where(Brief.project_id == project_id)
-    )
-    stored = {brief.id: (brief, content_hash([name, brief.title, brief.variables])) for brief, name in rows}
+    rows = session.execute(_with_template().where(Brief.project_id == project_id))
+    stored = {brief.id: (brief, _identity(brief, name)) for brief, name in rows}
     taken = {brief_id: identity for brief_id, (_, identity) in stored.items()}
     created: list[dict[str, Any]] = []
     updated: list[dict[str, Any]] = []
@@ -341,11 +342,78 @@ def save_briefs(
     )
 
 
+def same_brief(session: Session, project_id: str, new: NewBrief) -> str | None:
+    """The id of the project's brief that says the same by now: template, title and variables."""
+    rows = session.execute(_with_template().where(Brief.project_id == project_id, Brief.title == new.title))
+    return next((brief.id for brief, name in rows if _identity(brief, name) == new.identity), None)
+
+
+def add_brief(session: Session, project_id: str, new: NewBrief, actor: Actor, *, origin: str) -> str:
+    """Store a brief that `same_brief` does not know; returns its id. An id stays with the brief that bore it
+    first, whatever that says by now."""
+    lock(session, project_id)
+    stem = new.id.removesuffix(new.identity[:8])
+    ids = [f"{stem}{new.identity[:digits]}" for digits in _ID_DIGITS]
+    rows = session.execute(_with_template().where(Brief.id.in_(ids)))
+    brief_id = _free_id(new, {brief.id: _identity(brief, name) for brief, name in rows})
+    values = {name: getattr(new, name) for name in _REVISABLE} | {
+        "template_version_id": new.template_version_id
+    }
+    brief = Brief(id=brief_id, project_id=project_id, origin=origin, content_hash=new.content_hash, **values)
+    session.add(brief)
+    session.flush()
+    change = {"title": new.title, "template": new.template, "after": new.content_hash}
+    record_all(session, project_id, [Change(actor, "brief.created", f"brief:{brief_id}", change)])
+    return brief_id
+
+
+def revise_brief(session: Session, brief_id: str, new: NewBrief, actor: Actor) -> list[str]:
+    """Have a brief say what `new` says, and keep its id: whoever plans it changed their mind. Returns the
+    names of the fields that changed. What was made of it stays, and is made anew when it is generated."""
+    brief = session.get_one(Brief, brief_id)
+    lock(session, brief.project_id)
+    session.refresh(brief)
+    values = {name: getattr(new, name) for name in _REVISABLE}
+    changed = {
+        name: [_plain(getattr(brief, name)), _plain(value)]
+        for name, value in values.items()
+        if getattr(brief, name) != value
+    }
+    if brief.template_version_id != new.template_version_id:
+        changed["template_version_id"] = [brief.template_version_id, new.template_version_id]
+    if not changed:
+        return []
+    hashes = {"before": brief.content_hash, "after": new.content_hash}
+    for name, value in values.items():
+        setattr(brief, name, value)
+    brief.template_version_id, brief.content_hash = new.template_version_id, new.content_hash
+    session.flush()
+    entry = Change(actor, "brief.updated", f"brief:{brief_id}", hashes | {"changed": changed})
+    record_all(session, brief.project_id, [entry])
+    return list(changed)
+
+
+_REVISABLE = ("title", "variables", "keywords", "due_date", "priority", "assignee", "campaign_id")
+_ID_DIGITS = (8, 16, 20)
+
+
+def _with_template() -> Select[tuple[Brief, str]]:
+    return (
+        select(Brief, Template.name)
+        .join(TemplateVersion, TemplateVersion.id == Brief.template_version_id)
+        .join(Template, Template.id == TemplateVersion.template_id)
+    )
+
+
+def _identity(brief: Brief, template: str) -> str:
+    return content_hash([template, brief.title, brief.variables])
+
+
 def _free_id(brief: NewBrief, taken: Mapping[str, str]) -> str:
     """The brief's id, with as much more of its identity as tells it from another brief's: among 10,000
     briefs of one title, eight digits meet in one batch of a hundred."""
     stem = brief.id.removesuffix(brief.identity[:8])
-    for digits in (8, 16, 20):
+    for digits in _ID_DIGITS:
         brief_id = f"{stem}{brief.identity[:digits]}"
         if taken.get(brief_id, brief.identity) == brief.identity:
             return brief_id

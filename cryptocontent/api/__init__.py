@@ -1,0 +1,1 @@
+"""The gateway: what other programs reach over HTTP."""

@@ -1,0 +1,1 @@
+"""What is planned elsewhere: Linear issues become briefs, and what becomes of the briefs is told there."""
