@@ -1,26 +1,32 @@
-"""Jobs that are no assets: scheduled publication, recall of references."""
+"""Jobs that are no assets: scheduled publication, delivery to targets, recall of references."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from dagster import Failure, Field, MetadataValue, OpExecutionContext, in_process_executor, job, op
 
 from cryptocontent import audit
+from cryptocontent.audit import Actor
 from cryptocontent.content.review import publish_due
 from cryptocontent.identity import Person
-from cryptocontent.publishing import export_project
+from cryptocontent.publishing.deliveries import deliver
 from cryptocontent.resources.platform import PlatformResource
 from cryptocontent.storage import writing
 from cryptocontent.storage.models import Article
 from cryptocontent.storage.types import utc_now
 
 _BY = Field(str, description="who asks for it, for the audit trail")
+_DELIVERY_SECONDS = 600.0
+_DELIVERIES = 500
 
 
 @op(config_schema={"article_ids": Field([str], description="scheduled articles whose time has come")})
 def publish_due_articles(context: OpExecutionContext, platform: PlatformResource) -> None:
-    """Publish what is due, each article in a transaction of its own; what is refused is named."""
+    """Publish what is due, each article in a transaction of its own, and deliver it to its targets; what is
+    refused is named. What a target does not take now is delivered later."""
     refused: dict[str, str] = {}
-    published: set[str] = set()
+    published: list[str] = []
     with audit.requested(f"dagster:{context.run_id}", context.run_id):
         for article_id in context.op_config["article_ids"]:
             with writing(platform.engine) as session:
@@ -29,14 +35,14 @@ def publish_due_articles(context: OpExecutionContext, platform: PlatformResource
                 if article is None or decision is None:
                     context.log.info(f"{article_id}: not due any more")
                     continue
-                slug, project = f"{article.project_id}/{article.slug}", article.project_id
+                slug = f"{article.project_id}/{article.slug}"
             if decision.done:
                 context.log.info(f"{slug}: published")
-                published.add(project)
+                published.append(article_id)
             else:
                 refused[slug] = "; ".join(one.finding.message for one in decision.blockers)
-    for project in sorted(published):
-        export_project(platform.engine, platform.objects, project, platform.settings.exports_dir / project)
+        if published:
+            _deliver(context, platform, published)
     if refused:
         raise Failure(
             f"{len(refused)} articles were not published: they go back for changes",
@@ -47,10 +53,45 @@ def publish_due_articles(context: OpExecutionContext, platform: PlatformResource
         )
 
 
+def _deliver(
+    context: OpExecutionContext, platform: PlatformResource, article_ids: Sequence[str] | None = None
+) -> None:
+    """Deliver what waits (of these articles, or of all) and say in the run's log what came of it. What failed
+    for good stands there, in the outbox and in an alert: the run did its work all the same."""
+    outcomes = deliver(
+        platform.engine,
+        platform.objects,
+        platform.settings,
+        actor=Actor("run", context.run_id),
+        article_ids=article_ids,
+        seconds=_DELIVERY_SECONDS,
+        limit=_DELIVERIES,
+    )
+    for one in outcomes:
+        log = context.log.error if one.status == "failed" else context.log.info
+        log(str(one))
+    counts = Counter(one.status for one in outcomes)
+    context.add_output_metadata({name: counts[name] for name in sorted(counts)})
+
+
 @job(executor_def=in_process_executor)
 def publish_scheduled() -> None:
     """Publishes scheduled articles, each checked again at this moment; started by its sensor."""
     publish_due_articles()
+
+
+@op
+def deliver_due_publications(context: OpExecutionContext, platform: PlatformResource) -> None:
+    """Deliver and withdraw what the outbox holds and is due, of all projects."""
+    with audit.requested(f"dagster:{context.run_id}", context.run_id):
+        _deliver(context, platform)
+
+
+@job(executor_def=in_process_executor)
+def deliver_publications() -> None:
+    """Delivers published articles to their targets, and takes archived ones back; started by the sensor
+    `publications` where something waits."""
+    deliver_due_publications()
 
 
 @op(

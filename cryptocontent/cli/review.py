@@ -202,10 +202,12 @@ def approve(article: ArticleArgument, version: VersionOption = None) -> None:
 @app.command("publish")
 @command
 def publish(article: ArticleArgument, version: VersionOption = None) -> None:
-    """Publish the approved version. What can go stale is checked again at this moment."""
+    """Publish the approved version, and deliver it to the project's targets. What can go stale is checked
+    again at this moment. What a target does not take now is delivered later, by itself."""
     from cryptocontent.content.review import publish as release
 
     _decide(article, version, release)
+    _hand_over(article)
 
 
 @app.command("schedule")
@@ -234,10 +236,24 @@ def unschedule(article: ArticleArgument) -> None:
 @app.command("archive")
 @command
 def archive(article: ArticleArgument, reason: ReasonOption) -> None:
-    """Put an article away."""
+    """Put an article away, and take it back from where it was delivered."""
     from cryptocontent.content.review import archive as put_away
 
     _decide(article, None, lambda session, found, _, person: put_away(session, found, reason, person))
+    _hand_over(article)
+
+
+def _hand_over(article: str) -> None:
+    """Deliver what a decision put into the outbox, and say where it went."""
+    from cryptocontent.cli.publishing import hand_over, tell_what_waits
+    from cryptocontent.content.articles import find_article
+    from cryptocontent.storage import reading
+
+    with reading(current.engine) as session:
+        found = find_article(session, article)
+    outcomes = hand_over(found.project_id, [found.id])
+    tried = {one.target for one in outcomes}
+    tell_what_waits(found.id, found.project_id, tried)
 
 
 @app.command("reopen")

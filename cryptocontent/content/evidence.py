@@ -359,6 +359,9 @@ def _summary(
                 "by": one.author,
                 "at": _plain(one.created_at),
                 "target": one.target,
+                "status": one.status,
+                "delivered_at": _plain(one.delivered_at),
+                "url": one.url,
             }
             for one in publications
         ],

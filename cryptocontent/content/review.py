@@ -14,13 +14,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, lock, record
+from cryptocontent.content import outbox
 from cryptocontent.content.checking import Standing, check_version, standing_findings
 from cryptocontent.content.sections import Section, sections
 from cryptocontent.content.sources import targets_of
 from cryptocontent.content.versions import StaleEdit, contributors_since_approval
 from cryptocontent.errors import NotAllowed, Refused
 from cryptocontent.identity import Permission, Person
-from cryptocontent.storage.models import Approval, Article, Publication, Version
+from cryptocontent.storage.models import Approval, Article, Version
 from cryptocontent.storage.types import utc_now
 
 Status = Literal["draft", "in_review", "changes_requested", "approved", "scheduled", "published", "archived"]
@@ -52,8 +53,6 @@ TRANSITIONS: Mapping[Action, Transition] = {
         ("in_review", "approved", "scheduled", "published", "archived"), "changes_requested", "review"
     ),
 }
-FILES = "files"
-"""The publishing target of today: the project's exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,9 @@ def unschedule(session: Session, article: Article, by: Person) -> None:
 
 
 def publish(session: Session, article: Article, version_id: str, by: Person) -> Decision:
-    """Hand the approved version to readers, at most once per version. What can go stale is checked now:
-    a blocker sends the article back to `changes_requested`, and is in the answer."""
+    """Hand the approved version to readers: it is live, and waits for delivery to every enabled target of
+    the project. What can go stale is checked now: a blocker sends the article back to `changes_requested`,
+    and is in the answer."""
     _begin(session, article, "publish", by, version_id)
     return _publish(session, article, by.actor)
 
@@ -167,9 +167,11 @@ def due(session: Session, now: datetime) -> list[str]:
 
 
 def archive(session: Session, article: Article, reason: str, by: Person) -> None:
-    """Put an article away, with the reason; what was live is so no longer."""
+    """Put an article away, with the reason; what was live is so no longer, and is taken back from wherever it
+    was delivered."""
     _begin(session, article, "archive", by)
     unpublished, article.published_version_id = article.published_version_id, None
+    outbox.take_back(session, article)
     _move(session, article, "archive", by.actor, {"reason": _said(reason), "unpublished": unpublished})
 
 
@@ -285,17 +287,10 @@ def _publish(session: Session, article: Article, actor: Actor) -> Decision:
         return Decision(False, article.status, blockers)
     now = utc_now()
     article.published_version_id, article.published_at = version.id, now
-    if session.get(Publication, (article.id, version.id, FILES)) is None:
-        session.add(
-            Publication(
-                article_id=article.id,
-                version_id=version.id,
-                target=FILES,
-                author=str(actor),
-                created_at=now,
-            )
-        )
-    _move(session, article, "publish", actor, {"version": version.id, "content": version.content_hash})
+    targets = outbox.targets_of_project(session, article.project_id)
+    outbox.hand_out(session, article, version.id, actor, now, targets=targets)
+    done = {"version": version.id, "content": version.content_hash, "targets": targets}
+    _move(session, article, "publish", actor, done)
     return Decision(True, article.status)
 
 
