@@ -103,12 +103,14 @@ def preflight(
     project_id: str,
     brief_ids: Sequence[str],
     agents: Sequence[Agent] = PIPELINE,
+    *,
+    newest_facts: bool = False,
 ) -> Preflight:
     """Look at the briefs; nothing is written, no model is called."""
     with reading(engine) as session:
         known = pieces(session, project_id)
         staff = engaged(agents, load_policies(session, project_id))
-    estimate, old, worst = _estimates(engine, settings, brief_ids, agents, staff)
+    estimate, old, worst = _estimates(engine, settings, brief_ids, agents, staff, newest_facts)
     embedder = open_embedder(settings.embedding_model)
     return Preflight(
         estimate,
@@ -125,10 +127,11 @@ def _estimates(
     brief_ids: Sequence[str],
     agents: Sequence[Agent],
     staff: Sequence[Engaged],
+    newest_facts: bool,
 ) -> tuple[Estimate, int, Estimate | None]:
     states = stage_states(engine, brief_ids, agents)
     due = {brief: _first_missing(states[brief]) for brief in brief_ids}
-    old = {brief for brief in stale(engine, brief_ids) if due[brief] > 0}
+    old = {brief for brief in stale(engine, brief_ids, newest_facts=newest_facts) if due[brief] > 0}
     with reading(engine) as session:
         history = _history(session, staff)
     now = estimate(list(due.values()), history, staff, settings.calls_in_flight)

@@ -35,7 +35,7 @@ from cryptocontent.assets import partitions
 from cryptocontent.assets.checks.articles import evaluations
 from cryptocontent.assets.knowledge import passages
 from cryptocontent.content.articles import list_articles
-from cryptocontent.content.generations import give_back, held_back, set_outcomes
+from cryptocontent.content.generations import give_back, held_back, set_outcomes, wanting_newest_facts
 from cryptocontent.content.quality import MEASURES
 from cryptocontent.knowledge.research import Frozen, freeze
 from cryptocontent.knowledge.search import search_index
@@ -52,11 +52,22 @@ _BRIEF_IDS = {"brief_ids": Field([str], default_value=[], description="for runs 
 
 
 def _freeze(context: Any, platform: PlatformResource, brief_ids: Sequence[str]) -> dict[str, Frozen]:
-    settings = platform.settings
-    frozen, missing = freeze(platform.engine, lambda queries: search_index(settings, queries), brief_ids)
-    for brief, reason in missing.items():
-        context.log.warning(f"{brief}: {reason}")
-    return frozen
+    settings, engine = platform.settings, platform.engine
+    wanting: set[str] = set()
+    if generation := context.run.tags.get(GENERATION_TAG):
+        with reading(engine) as session:
+            wanting = wanting_newest_facts(session, generation, brief_ids)
+    found: dict[str, Frozen] = {}
+    for newest in (True, False):
+        some = [brief for brief in brief_ids if (brief in wanting) is newest]
+        if some:
+            frozen, missing = freeze(
+                engine, lambda queries: search_index(settings, queries), some, newest_facts=newest
+            )
+            found |= frozen
+            for brief, reason in missing.items():
+                context.log.warning(f"{brief}: {reason}")
+    return found
 
 
 def _research_metadata(frozen: Sequence[Frozen]) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def generate(
             "implies --no-wait)."
         ),
     ] = "live",
+    newest_facts: Annotated[
+        bool,
+        typer.Option(
+            "--newest-facts", help="Research anew where newer market facts are known of a brief's assets."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Also where two briefs have the very same title.")
@@ -61,11 +67,11 @@ def generate(
 
     name = current.project(project)
     ids = named_briefs(name, brief, everything)
-    todo = unfinished(ids)
+    todo = unfinished(ids, newest_facts=newest_facts)
     if not todo:
         _print_result(name, ids, None, as_json)
         return
-    found = preflight(current.engine, current.settings, name, todo)
+    found = preflight(current.engine, current.settings, name, todo, newest_facts=newest_facts)
     if dry_run:
         print_json(preflight_values(found)) if as_json else print_preflight(found)
         return
@@ -80,7 +86,7 @@ def generate(
     wait = wait and lane == "live"
     generation = generate_briefs(
         name, todo, batch=batch, wait=wait, quiet=as_json, canary=canary, priority=priority, lane=lane,
-        estimate=found.estimate.totals(),
+        newest_facts=newest_facts, estimate=found.estimate.totals(),
     )  # fmt: skip
     if not wait:
         typer.echo(generation)
@@ -108,12 +114,13 @@ def named_briefs(project: str, brief: list[str] | None, everything: bool) -> lis
     return ids
 
 
-def unfinished(ids: list[str]) -> list[str]:
-    """The briefs that a generation would work on: without fresh research, unfinished, or failed."""
+def unfinished(ids: list[str], *, newest_facts: bool = False) -> list[str]:
+    """The briefs that a generation would work on: without fresh research, unfinished, or failed; with
+    `newest_facts`, also those of whose assets newer market facts are known."""
     from cryptocontent.agents.pipeline import unfinished as without_result
     from cryptocontent.knowledge.research import stale
 
-    due = stale(current.engine, ids) | without_result(current.engine, ids)
+    due = stale(current.engine, ids, newest_facts=newest_facts) | without_result(current.engine, ids)
     return [one for one in ids if one in due]
 
 
@@ -128,6 +135,7 @@ def generate_briefs(
     canary: int = 0,
     priority: str = "normal",
     lane: str = "live",
+    newest_facts: bool = False,
     estimate: dict[str, Any] | None = None,
 ) -> str:
     """Request a generation and, with `wait`, see it through (one of the batch lane is never waited for);
@@ -141,7 +149,7 @@ def generate_briefs(
         generation = request_generation(
             session, project, ids, current.actor, batch_size=batch or current.settings.batch_size,
             runner="local" if wait else "dagster", priority=priority, canary=canary, lane=lane,
-            estimate=estimate,
+            newest_facts=newest_facts, estimate=estimate,
         )  # fmt: skip
     if wait:
         see_through(project, generation, ids, quiet=quiet, around=around)

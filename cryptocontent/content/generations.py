@@ -51,13 +51,15 @@ def request_generation(
     priority: str = "normal",
     canary: int = 0,
     lane: str = "live",
+    newest_facts: bool = False,
     estimate: Mapping[str, Any] | None = None,
 ) -> str:
     """Ask for articles; returns the generation's id. With the runner `dagster` the `generations` sensor
     starts it once; with `local` the caller carries it out.
 
     With `canary` only so many briefs (by their priority, then as given) go first; the rest is held until
-    somebody approves. `estimate` is what the person was told that it would cost: it is kept in the audit
+    somebody approves. With `newest_facts` each brief is researched anew where newer market facts are known
+    of its assets. `estimate` is what the person was told that it would cost: it is kept in the audit
     trail, to be compared with what it did cost.
     """
     if not ids:
@@ -86,6 +88,7 @@ def request_generation(
         priority=priority,
         canary=canary,
         lane=lane,
+        newest_facts=newest_facts,
     )
     session.add(generation)
     session.flush()
@@ -104,6 +107,8 @@ def request_generation(
         change["canary"] = canary
     if lane != "live":
         change["lane"] = lane
+    if newest_facts:
+        change["newest_facts"] = True
     if estimate is not None:
         change["estimate"] = dict(estimate)
     record(session, project_id, actor, "generation.requested", _subject(generation.id), change)
@@ -320,6 +325,26 @@ def held_back(
         GenerationBrief.batch.is_distinct_from(batch),
     )
     return {} if batch is None else dict.fromkeys(session.scalars(elsewhere), "paused")
+
+
+def wanting_newest_facts(session: Session, generation_id: str, ids: Collection[str]) -> set[str]:
+    """Of these briefs of a generation, those whose research is to hold the newest market facts: if it was
+    asked for so, all of which no run has told yet what became of them. A later run (one that waited for
+    a vendor's batch) goes on from the same facts: each tick of the market would begin it all anew."""
+    query = (
+        select(GenerationBrief.brief_id)
+        .join(Generation, Generation.id == GenerationBrief.generation_id)
+        .where(
+            Generation.id == generation_id,
+            Generation.newest_facts.is_(True),
+            GenerationBrief.run_id.is_(None),
+        )
+    )
+    return {
+        brief
+        for some in batched(ids, 500)
+        for brief in session.scalars(query.where(GenerationBrief.brief_id.in_(some)))
+    }
 
 
 def give_back(session: Session, generation_id: str, ids: Collection[str], batch: int | None) -> None:

@@ -3,16 +3,19 @@ whatever its versions cite beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
 
 from cryptocontent.content.checks.subject import CitedSource, Fact
 from cryptocontent.content.documents import Source
 from cryptocontent.content.rules import Rules
-from cryptocontent.storage.database import batched
+from cryptocontent.storage.database import batched, pairs
 from cryptocontent.storage.models import Citation, MarketFact, Passage, Reference, Research, Version
+
+_SERIES = ("project_id", "asset_id", "metric", "unit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +106,40 @@ def _passages(session: Session, ids: Iterable[str]) -> dict[str, tuple[Passage, 
 
 def known_facts(session: Session, ids: Iterable[str]) -> dict[str, Fact]:
     """The facts, each with the newest one of its asset, metric and unit."""
-    rows = list(session.scalars(select(MarketFact).where(MarketFact.id.in_(sorted(ids)))))
+    rows = [
+        row
+        for some in batched(sorted(ids), 500)
+        for row in session.scalars(select(MarketFact).where(MarketFact.id.in_(some)))
+    ]
     newest = _newest(session, rows)
     return {
         row.id: Fact(
             row.id, row.asset_id, row.metric, row.value, row.unit, row.source, row.as_of,
-            *newest.get((row.project_id, row.asset_id, row.metric, row.unit), (row.value, row.as_of)),
+            *newest[row.id],
         )
         for row in rows
     }  # fmt: skip
 
 
-def _newest(session: Session, rows: Sequence[MarketFact]) -> dict[tuple[str, str, str, str], tuple]:  # type: ignore[type-arg]
-    keys = {(row.project_id, row.asset_id, row.metric, row.unit) for row in rows}
-    if not keys:
-        return {}
-    columns = (MarketFact.project_id, MarketFact.asset_id, MarketFact.metric, MarketFact.unit)
-    found = session.scalars(
-        select(MarketFact).where(tuple_(*columns).in_(sorted(keys))).order_by(MarketFact.as_of)
-    )
-    return {
-        (row.project_id, row.asset_id, row.metric, row.unit): (row.value, row.as_of) for row in found
-    }  # the last of each key is the newest
+def _newest(session: Session, rows: Sequence[MarketFact]) -> dict[str, tuple[float, datetime]]:
+    """The value and time of the newest fact of the asset, metric and unit of each of these, by its id. Of
+    several sources' facts of one instant the source first in the alphabet counts."""
+    later = aliased(MarketFact)
+    same = [getattr(later, name) == getattr(MarketFact, name) for name in _SERIES]
+    # By the index to the last of each series, however long it is.
+    last = (
+        select(later.id).where(*same).order_by(later.as_of.desc(), later.source, later.id).limit(1)
+    ).correlate(MarketFact)
+    found: dict[str, tuple[float, datetime]] = {}
+    for some in batched(rows, 500):
+        ids = [row.id for row in some]
+        newest_of = pairs(
+            session.execute(select(MarketFact.id, last.scalar_subquery()).where(MarketFact.id.in_(ids)))
+        )
+        wanted = select(MarketFact).where(MarketFact.id.in_(set(newest_of.values())))
+        newest = {row.id: (row.value, row.as_of) for row in session.scalars(wanted)}
+        found |= {fact: newest[newer] for fact, newer in newest_of.items()}
+    return found
 
 
 def fact_source(number: int, fact: Fact, rules: Rules) -> CitedSource:

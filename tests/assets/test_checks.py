@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterInstance, RunRequest, SkipReason
+from dagster import AssetCheckKey, AssetKey, DagsterInstance, SkipReason
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from sqlalchemy import Engine, select, update
 
@@ -155,14 +155,13 @@ def test_scheduled_articles_are_published_when_due_and_once(house: House) -> Non
     assert isinstance(house.tick(publications), SkipReason)
     with writing(house.engine) as session:
         session.execute(update(Article).values(scheduled_at=utc_now() - timedelta(seconds=1)))
-    request = house.tick(publications)
-    assert isinstance(request, RunRequest)
+    (request,) = house.tick(publications).run_requests
     assert house.run("publish_scheduled", run_config=request.run_config).success
     assert house.run("publish_scheduled", run_config=request.run_config).success
     with reading(house.engine) as session:
         assert set(session.scalars(select(Article.status))) == {"published"}
     assert isinstance(house.tick(publications), SkipReason)
-    assert len(list((house.settings.exports_dir / "p").glob("*.md"))) == 2
+    assert len(list((house.settings.exports_dir / "p" / "published").glob("*.md"))) == 2
 
 
 def test_what_can_not_be_published_fails_the_run_and_goes_back(house: House) -> None:
@@ -176,7 +175,7 @@ def test_what_can_not_be_published_fails_the_run_and_goes_back(house: House) -> 
     with writing(house.engine) as session:
         session.execute(update(Article).values(scheduled_at=utc_now() - timedelta(seconds=1)))
         session.execute(update(Reference).values(status="recalled"))
-    request = house.tick(publications)
+    (request,) = house.tick(publications).run_requests
     assert not house.run("publish_scheduled", run_config=request.run_config).success
     with reading(house.engine) as session:
         assert session.scalars(select(Article.status)).one() == "changes_requested"

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from dagster import AssetKey
+from dagster import AssetKey, DailyPartitionsDefinition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,15 +22,18 @@ def test_the_lineage_is_complete() -> None:
     assert parents == {
         "references": set(),
         "passages": {"references"},
+        "market_facts": set(),
         "research": {"passages"},
         "articles": {"research"},
         "exports": {"articles"},
     }
 
 
-def test_assets_are_cut_by_project_and_by_brief() -> None:
+def test_assets_are_cut_by_project_by_brief_and_by_day() -> None:
     graph = defs.resolve_asset_graph()
-    names = {key.to_user_string(): graph.get(key).partitions_def.name for key in graph.get_all_asset_keys()}
+    cut = {key.to_user_string(): graph.get(key).partitions_def for key in graph.get_all_asset_keys()}
+    assert isinstance(cut.pop("market_facts"), DailyPartitionsDefinition)
+    names = {key: partitions.name for key, partitions in cut.items()}
     assert names == dict.fromkeys(["references", "passages", "exports"], "projects") | dict.fromkeys(
         ["research", "articles"], "briefs"
     )
@@ -52,22 +55,38 @@ def test_jobs_and_sensors_for_the_common_requests() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     assert names == {
         "import_references",
+        "import_sources",
+        "collect_market_facts",
+        "fetch_market_facts",
         "check_knowledge",
         "generate_articles",
         "regenerate_briefs",
         "check_articles",
         "export_articles",
         "publish_scheduled",
+        "deliver_publications",
         "recall_references",
+        "resync_sources",
     }
     names = {sensor.name for sensor in defs.sensors or ()}
     assert names == {
+        "alerts",
         "catalog",
+        "feeds",
         "generations",
+        "google_drive",
         "housekeeping",
         "knowledge_checks",
+        "linear",
         "model_batches",
         "publications",
+        "run_failures",
+        "stale_content",
+    }
+    assert {one.name for one in defs.schedules or ()} == {
+        "market_facts_daily",
+        "market_facts_hourly",
+        "resync",
     }
 
 
@@ -88,6 +107,16 @@ def test_loading_the_code_location_imports_nothing_heavy() -> None:
         "google.genai",
         "genai_prices",
         "redis",
+        "googleapiclient",
+        "google_auth_httplib2",
+        "gql",
+        "github",
+        "matplotlib",
+        "feedparser",
+        "httpcore",
+        "lxml",
+        "protego",
+        "fastapi",
     )
     program = f"import sys, cryptocontent.definitions; print([m for m in {heavy!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

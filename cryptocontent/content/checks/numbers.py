@@ -20,6 +20,7 @@ from cryptocontent.content.checks.quotes import shared_citations
 from cryptocontent.content.checks.rule import Rule
 from cryptocontent.content.checks.subject import CheckedSentence, CitedSource, Fact, Subject
 from cryptocontent.content.findings import NewFinding
+from cryptocontent.content.rules.files import Limits
 
 NUMBER = Rule("number.not_in_source", "block", "A number that no cited source has.")
 PERCENTAGE = Rule("percentage.not_in_source", "block", "A percentage that no cited source has.")
@@ -160,26 +161,47 @@ def _day(moment: datetime) -> Day:
     return Day(moment.year, moment.month, moment.day)
 
 
-def _stale(subject: Subject, one: Examined) -> Iterator[NewFinding]:
-    """The prices that a sentence states. One that names the day of the price tells history, which does
-    not become stale."""
-    limits = subject.rules.limits
+def current_facts(subject: Subject) -> set[str]:
+    """The ids of the facts that some sentence states as of now. One that is cited for the number of a day
+    that the sentence names tells history, which does not become stale."""
+    return {fact.id for one in examined(subject) for fact in _as_of_now(one)}
+
+
+def _as_of_now(one: Examined) -> list[Fact]:
     days = {day for part in one.parts for day in part.days}
-    for source in one.sources:
-        fact = source.fact
-        if fact is None or fact.metric != "price" or _day(fact.as_of) in days:
+    facts = [source.fact for source in one.sources if source.fact is not None]
+    return [fact for fact in facts if _day(fact.as_of) not in days]
+
+
+def is_old(fact: Fact, limits: Limits, now: datetime) -> bool:
+    """Whether a price is older than the project allows."""
+    return _age(fact, now) > timedelta(hours=limits.price_max_age_hours)
+
+
+def drift(fact: Fact) -> float:
+    """How far the newest value is from the fact's, relative to it: -0.05 is 5 % less."""
+    return (fact.newest_value - fact.value) / abs(fact.value) if fact.value else 0.0
+
+
+def _age(fact: Fact, now: datetime) -> timedelta:
+    return _aware(now) - _aware(fact.as_of)
+
+
+def _stale(subject: Subject, one: Examined) -> Iterator[NewFinding]:
+    """The prices that a sentence states as of now."""
+    limits = subject.rules.limits
+    for fact in _as_of_now(one):
+        if fact.metric != "price":
             continue
-        age = _aware(subject.now) - _aware(fact.as_of)
-        drift = abs(fact.newest_value - fact.value) / abs(fact.value) if fact.value else 0.0
-        if age > timedelta(hours=limits.price_max_age_hours):
-            hours = age.total_seconds() / 3600
+        if is_old(fact, limits, subject.now):
+            hours = _age(fact, subject.now).total_seconds() / 3600
             message = (
                 f"The price of {fact.asset_id} is {hours:.0f} hours old; allowed are "
                 f"{limits.price_max_age_hours:g}."
             )
-        elif drift > limits.price_max_drift:
+        elif abs(drift(fact)) > limits.price_max_drift:
             message = (
-                f"The price of {fact.asset_id} has moved by {drift:.1%} since: it is "
+                f"The price of {fact.asset_id} has moved by {abs(drift(fact)):.1%} since: it is "
                 f"{fact.newest_value:,.8g} {fact.unit} now."
             )
         else:
