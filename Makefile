@@ -54,8 +54,8 @@ demo: .venv ## The main job on the sample project: references in, cited articles
 	@$(BIN)/cryptocontent demo
 
 .PHONY: dev
-dev: .venv ## Start everything under one supervisor; one Ctrl-C stops all
-	@$(BIN)/cryptocontent dev
+dev: .venv ## Start everything under one supervisor; one Ctrl-C stops all; FAKES=1: with fakes of every vendor
+	@$(if $(FAKES),$(BIN)/python -m tests.fakes )$(BIN)/cryptocontent dev
 
 .PHONY: test
 test: .venv ## All the tests

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from cryptocontent.cli import (
+    alerts,
+    api,
     articles,
     audit,
     briefs,
@@ -13,16 +15,22 @@ from cryptocontent.cli import (
     evidence,
     generate,
     generations,
+    google,
+    images,
     knowledge,
+    linear,
     market,
     members,
     models,
     operations,
     preflight,
     projects,
+    publishing,
     references,
+    refresh,
     review,
     rules,
+    sources,
     templates,
 )
 from cryptocontent.cli.session import command, current
@@ -41,7 +49,12 @@ app.add_typer(rules.app, name="rules")
 app.command("ingest")(knowledge.ingest)
 app.command("search")(knowledge.search)
 app.add_typer(references.app, name="reference")
+app.add_typer(sources.app, name="source")
+app.add_typer(google.app, name="google")
+app.add_typer(linear.app, name="linear")
+app.add_typer(linear.campaigns, name="campaign")
 app.add_typer(market.app, name="market")
+app.add_typer(images.app, name="image")
 app.add_typer(templates.app, name="template")
 briefs.app.add_typer(preflight.app)
 app.add_typer(briefs.app, name="brief")
@@ -51,11 +64,16 @@ articles.app.add_typer(review.app)
 articles.app.add_typer(discussion.app)
 articles.app.add_typer(evidence.app)
 app.add_typer(articles.app, name="article")
+app.add_typer(publishing.targets, name="target")
+app.add_typer(publishing.publications, name="publication")
+app.add_typer(refresh.app, name="refresh")
 app.add_typer(models.app, name="models")
 app.command("events")(events.events)
 app.add_typer(operations.evaluation, name="eval")
 app.add_typer(audit.app, name="audit")
+app.add_typer(alerts.app, name="alert")
 app.command("doctor")(operations.doctor)
+app.command("api")(api.api)
 app.command("demo")(generate.demo)
 
 
