@@ -16,6 +16,7 @@ _LEAST, _MOST, _STRETCH, _HUGE = 80, 160, 200, 320  # words; _STRETCH rather tha
 _NAMESPACE: Final = uuid.UUID("6f1c7c52-0d3b-5d0c-9b57-1f6f2f6b7a11")
 # What only looks like a footnote's mark, being escaped or pieced together; code stays verbatim.
 _LOOKS_LIKE_MARK = re.compile(r"(`+[^`]*`+)|\[\^[^\]\s]+\]")
+_MARK = re.compile(r"\[\^[^\]\s]+\]")
 _DROPPED_MARK = "\0"  # no document holds it: the parser replaces it
 FOOTNOTES: Final = "Footnotes"
 """The heading path of a reference's footnotes, which agents leave to the search."""
@@ -254,7 +255,10 @@ def _item_text(tokens: list[Any]) -> str:
             else:
                 lines[-1] += f" {text}"
         elif token.type in ("fence", "code_block") and token.content.strip():
-            lines.append(token.content.strip("\n"))
+            # A list is quoted as text, and in an article these signs are a citation.
+            code = _MARK.sub("", token.content).strip("\n")
+            if code.strip():
+                lines.append(code)
             fresh = True
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -241,6 +241,8 @@ _PIECES = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(_PIECES, max_size=20).map("".join))
+@example("-     [^1]")
+@example("- a\n\n      code[^1] here\n")
 def test_no_text_whatever_has_passages_with_marks(text: str) -> None:
     cleaned = clean_markdown(text)
     assert clean_markdown(cleaned) == cleaned
