@@ -124,6 +124,8 @@ def _send(
             down.add(way.name)
             problems.append(f"{way.name}: {scrubbed(str(error), settings)}")
             patience = max(patience, error.seconds or 0.0)
+        except Exception as error:  # a library that stumbles over this alert must not stop the others
+            problems.append(f"{way.name}: {type(error).__name__}: {scrubbed(str(error), settings)}")
         else:
             gone.append(way.name)
             _record(engine, key, sent=gone)

@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from cryptocontent.audit import Actor
+from cryptocontent.errors import Explained
 from cryptocontent.knowledge.divergence import divergences, raise_divergences
 from cryptocontent.knowledge.market_data import OFF, Fetched, configured_projects, fetch_facts, load_config
 from cryptocontent.resources.platform import PlatformResource
@@ -72,14 +73,23 @@ def _fetch(context: Any, platform: PlatformResource, days: Sequence[date]) -> di
     total = Fetched()
     actor = Actor("run", context.run.run_id)
     for project in projects:
-        one = fetch_facts(platform.engine, platform.settings, project, actor, days)
+        try:
+            one = fetch_facts(platform.engine, platform.settings, project, actor, days)
+        except Explained as error:  # of one project's settings: the others go on
+            total.problems.append((project, str(error)))
+            continue
+        total.answered += one.answered
         total.created, total.known = total.created + one.created, total.known + one.known
         total.problems += [(f"{project}: {service}", reason) for service, reason in one.problems]
         total.gaps += one.gaps
     for service, reason in total.problems:
         context.log.warning(f"{service}: {reason}")
-    if total.problems and not (total.created or total.known):
-        raise Failure("no service answered", metadata={"problems": _listed(total.problems)})
+    # The newest facts are asked for again in an hour; of a day that is to be complete nobody would know.
+    if total.problems and (days or not total.answered):
+        message = "what came is saved; fetch again for the rest" if total.answered else "no service answered"
+        raise Failure(message, metadata={"problems": _listed(total.problems)})
+    if days and not total.answered:
+        raise Failure(f"nothing is stated of {min(days)} to {max(days)}")
     return {
         "projects": len(projects),
         "new facts": total.created,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from cryptocontent.content.checks.subject import CitedSource, Fact
 from cryptocontent.content.documents import Source
 from cryptocontent.content.rules import Rules
-from cryptocontent.storage.database import batched, pairs
+from cryptocontent.storage.database import batched
 from cryptocontent.storage.models import Citation, MarketFact, Passage, Reference, Research, Version
 
 _SERIES = ("project_id", "asset_id", "metric", "unit")
@@ -122,23 +122,28 @@ def known_facts(session: Session, ids: Iterable[str]) -> dict[str, Fact]:
 
 
 def _newest(session: Session, rows: Sequence[MarketFact]) -> dict[str, tuple[float, datetime]]:
-    """The value and time of the newest fact of the asset, metric and unit of each of these, by its id. Of
+    """The value and time of the newest fact of the asset, metric and unit of each of these, by its id: of the
+    same source where that has a newer one, so that two sources which differ are no movement; else of any. Of
     several sources' facts of one instant the source first in the alphabet counts."""
     later = aliased(MarketFact)
     same = [getattr(later, name) == getattr(MarketFact, name) for name in _SERIES]
+    own = later.source == MarketFact.source
     # By the index to the last of each series, however long it is.
-    last = (
-        select(later.id).where(*same).order_by(later.as_of.desc(), later.source, later.id).limit(1)
-    ).correlate(MarketFact)
+    order = (later.as_of.desc(), later.source, later.id)
+    last = select(later.id).where(*same).order_by(*order).limit(1).correlate(MarketFact).scalar_subquery()
+    last_own = (
+        select(later.id).where(*same, own).order_by(*order).limit(1).correlate(MarketFact).scalar_subquery()
+    )
     found: dict[str, tuple[float, datetime]] = {}
-    for some in batched(rows, 500):
-        ids = [row.id for row in some]
-        newest_of = pairs(
-            session.execute(select(MarketFact.id, last.scalar_subquery()).where(MarketFact.id.in_(ids)))
-        )
-        wanted = select(MarketFact).where(MarketFact.id.in_(set(newest_of.values())))
-        newest = {row.id: (row.value, row.as_of) for row in session.scalars(wanted)}
-        found |= {fact: newest[newer] for fact, newer in newest_of.items()}
+    for some in batched(rows, 300):
+        query = select(MarketFact.id, last, last_own).where(MarketFact.id.in_([row.id for row in some]))
+        newest_of = {fact: (newer, own_newer) for fact, newer, own_newer in session.execute(query).tuples()}
+        wanted = {fact for pair in newest_of.values() for fact in pair}
+        facts = select(MarketFact).where(MarketFact.id.in_(wanted))
+        known = {row.id: (row.value, row.as_of) for row in session.scalars(facts)}
+        for row in some:
+            newer, own_newer = newest_of[row.id]
+            found[row.id] = known[newer if own_newer == row.id else own_newer]
     return found
 
 

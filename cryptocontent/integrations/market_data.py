@@ -20,9 +20,12 @@ from cryptocontent.settings import Settings
 
 _SECONDS = 20.0
 _TRIES = 3
-_LONGEST_WAIT = 30.0
+_LONGEST_WAIT = 65.0  # the free plans count requests by the minute
+_MOST_WAITS = 10
 _IDS_PER_REQUEST = 100
-_DAY = timedelta(days=1)
+_DAYS_PER_REQUEST = 90  # more, and CoinGecko states midnights where it stated hours: other facts of a day
+_DAY, _HALF_AN_HOUR = timedelta(days=1), timedelta(minutes=30)
+_POINTS_PER_REQUEST = 500  # of DefiLlama's charts
 
 
 class Unavailable(Explained, ConnectionError):
@@ -45,6 +48,18 @@ class Quote:
     as_of: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The service does not answer for one of its ids, and why; others are not concerned."""
+
+    id: str
+    reason: str
+
+
+Stated = Iterator[Quote | Trouble]
+"""What a service states, request by request: what came before it broke off (`Unavailable`) stands."""
+
+
 class Provider(Protocol):
     """A service. Ids are its own; `metrics` are those that it states of an asset. What it leaves out is left
     out of the answer."""
@@ -52,10 +67,10 @@ class Provider(Protocol):
     name: str
     metrics: tuple[str, ...]
 
-    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> Stated:
         """The newest numbers."""
 
-    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> Stated:
         """The last numbers of each of these days (UTC): stated within it, or at the midnight that ends it."""
 
 
@@ -71,8 +86,7 @@ class CoinGecko:
         plan = "pro" if (urlsplit(settings.coingecko_url).hostname or "").startswith("pro-") else "demo"
         self._http = _Http(self.name, settings.coingecko_url, {f"x-cg-{plan}-api-key": key} if key else {})
 
-    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
-        quotes = []
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> Stated:
         for some in _batches(ids, _IDS_PER_REQUEST):
             answer = self._http.get(
                 "/simple/price",
@@ -93,27 +107,33 @@ class CoinGecko:
                         "market_cap": f"{currency}_market_cap",
                         "volume_24h": f"{currency}_24h_vol",
                     }
-                    quotes += _quotes(id_, {m: stated.get(f) for m, f in fields.items()}, currency, at)
-        return quotes
+                    yield from _quotes(id_, {m: stated.get(f) for m, f in fields.items()}, currency, at)
 
-    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
-        quotes = []
-        names = {"price": "prices", "market_cap": "market_caps", "volume_24h": "total_volumes"}
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> Stated:
         for id_ in ids:
-            for currency in currencies:
-                begin, end = _span(days)
-                answer = self._http.get(
-                    f"/coins/{quote(id_, safe='')}/market_chart/range",
-                    {
-                        "vs_currency": currency,
-                        "from": int(begin.timestamp()),
-                        "to": int(end.timestamp()),
-                        "precision": "full",
-                    },
-                )
-                for metric, name in names.items():
-                    points = [(_instant(at / 1000), value) for at, value in _pairs(answer, name)]
-                    quotes += _last_of_days(id_, metric, currency, points, days)
+            try:
+                for currency in currencies:
+                    for some in _windows(days):
+                        yield from self._range(id_, currency, some)
+            except Refused as error:
+                yield Trouble(id_, str(error))
+
+    def _range(self, id_: str, currency: str, days: Sequence[date]) -> list[Quote]:
+        begin, end = _span(days)
+        answer = self._http.get(
+            f"/coins/{quote(id_, safe='')}/market_chart/range",
+            {
+                "vs_currency": currency,
+                "from": int(begin.timestamp()),
+                "to": int(end.timestamp()),
+                "precision": "full",
+            },
+        )
+        names = {"price": "prices", "market_cap": "market_caps", "volume_24h": "total_volumes"}
+        quotes = []
+        for metric, name in names.items():
+            points = [(_instant(at / 1000), value) for at, value in _pairs(answer, name)]
+            quotes += _last_of_days(id_, metric, currency, points, days)
         return quotes
 
 
@@ -128,43 +148,52 @@ class DefiLlama:
         self._http = _Http(self.name, settings.defillama_url, {})
         self._coins = _Http(self.name, settings.defillama_coins_url, {})
 
-    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> list[Quote]:
+    def current(self, ids: Sequence[str], currencies: Sequence[str]) -> Stated:
         coins = [id_ for id_ in ids if not _is_tvl(id_)] if "usd" in currencies else []
-        quotes = []
         for some in _batches(coins, _IDS_PER_REQUEST):
             answer = self._coins.get(f"/prices/current/{_coins(some)}", {})
-            for id_, stated in _items(answer.get("coins")):
+            for id_, stated in _items(_named(answer, "coins")):
                 at = _instant(stated.get("timestamp"))
-                quotes += _quotes(id_.removeprefix("coingecko:"), {"price": stated.get("price")}, "usd", at)
+                name = id_.removeprefix("coingecko:")
+                yield from _quotes(name, {"price": stated.get("price")}, "usd", at)
         for id_ in filter(_is_tvl, ids):
-            points = self._locked(id_)
-            quotes += _quotes(id_, {"tvl": points[-1][1]}, "usd", points[-1][0]) if points else []
-        return quotes
+            # The last point of today is still moving; the one before is of a midnight that has passed.
+            midnight = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
+            try:
+                points = [one for one in self._locked(id_) if one[0] is not None and one[0] <= midnight]
+            except Refused as error:
+                yield Trouble(id_, str(error))
+            else:
+                yield from _quotes(id_, {"tvl": points[-1][1]}, "usd", points[-1][0]) if points else ()
 
-    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> list[Quote]:
+    def days(self, ids: Sequence[str], currencies: Sequence[str], days: Sequence[date]) -> Stated:
         coins = [id_ for id_ in ids if not _is_tvl(id_)] if "usd" in currencies else []
-        quotes = []
-        begin, end = _span(days)
-        for some in _batches(coins, _IDS_PER_REQUEST):
-            answer = self._coins.get(
-                f"/chart/{_coins(some)}",
-                {
-                    # Points at the midnights that end the days.
-                    "start": int((begin + _DAY).timestamp()),
-                    "span": (end - begin).days,
-                    "period": "1d",
-                    "searchWidth": "1h",
-                },
-            )
-            for id_, stated in _items(answer.get("coins")):
-                points = [
-                    (_instant(point.get("timestamp")), point.get("price"))
-                    for point in stated.get("prices", ())
-                ]
-                quotes += _last_of_days(id_.removeprefix("coingecko:"), "price", "usd", points, days)
+        for window in _windows(days):
+            begin, end = _span(window)
+            for some in _batches(coins, max(1, _POINTS_PER_REQUEST // (end - begin).days)):
+                answer = self._coins.get(
+                    f"/chart/{_coins(some)}",
+                    {
+                        # The point nearest to half an hour before the midnight that ends the day, and not
+                        # further from it than that: what comes is of the day.
+                        "start": int((begin + _DAY - _HALF_AN_HOUR).timestamp()),
+                        "span": (end - begin).days,
+                        "period": "1d",
+                        "searchWidth": "30m",
+                    },
+                )
+                for id_, stated in _items(_named(answer, "coins")):
+                    points = [
+                        (_instant(point.get("timestamp")), point.get("price"))
+                        for point in _rows(stated.get("prices"))
+                    ]
+                    name = id_.removeprefix("coingecko:")
+                    yield from _last_of_days(name, "price", "usd", points, window)
         for id_ in filter(_is_tvl, ids):
-            quotes += _last_of_days(id_, "tvl", "usd", self._locked(id_), days)
-        return quotes
+            try:
+                yield from _last_of_days(id_, "tvl", "usd", self._locked(id_), days)
+            except Refused as error:
+                yield Trouble(id_, str(error))
 
     def _locked(self, id_: str) -> "list[tuple[datetime | None, Any]]":
         kind, _, name = id_.partition(":")
@@ -172,7 +201,8 @@ class DefiLlama:
             answer = self._http.get(f"/v2/historicalChainTvl/{quote(name, safe='')}", {})
             return [(_instant(one.get("date")), one.get("tvl")) for one in _rows(answer)]
         answer = self._http.get(f"/protocol/{quote(name, safe='')}", {})
-        return [(_instant(one.get("date")), one.get("totalLiquidityUSD")) for one in _rows(answer.get("tvl"))]
+        rows = _rows(_named(answer, "tvl"))
+        return [(_instant(one.get("date")), one.get("totalLiquidityUSD")) for one in rows]
 
 
 PROVIDERS: dict[str, type[CoinGecko] | type[DefiLlama]] = {"coingecko": CoinGecko, "defillama": DefiLlama}
@@ -188,27 +218,32 @@ class _Http:
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         """The answer's JSON; `Unavailable`, or `Refused` where no later try helps."""
-        for left in reversed(range(_TRIES)):
+        waits, tries = 0, 0
+        while True:
             try:
                 response = self._client.get(f"{self._base_url}{path}", params=dict(params))
             except httpx.HTTPError as error:
                 problem, wait = f"{self._name} can't be reached ({type(error).__name__})", 1.0
             else:
+                problem, wait = f"{self._name} answered {response.status_code}", _retry_after(response) or 1.0
                 if response.status_code == 200:
                     try:
                         return response.json()
                     except ValueError:
-                        problem, wait = f"{self._name} answered with broken JSON", 1.0
-                elif response.status_code == 429 or response.status_code >= 500:
-                    asked = _retry_after(response)
-                    problem = f"{self._name} answered {response.status_code}"
-                    if response.status_code == 429 and (asked is None or asked > _LONGEST_WAIT):
-                        raise Unavailable(f"{problem}: too many requests", asked or 60.0)
-                    wait = 1.0 if asked is None else min(asked, _LONGEST_WAIT)
-                else:
+                        problem = f"{self._name} answered with broken JSON"
+                elif response.status_code == 429:
+                    asked = _retry_after(response) or 60.0
+                    waits += 1
+                    if asked > _LONGEST_WAIT or waits > _MOST_WAITS:
+                        raise Unavailable(f"{problem}: too many requests", asked)
+                    time.sleep(asked)
+                    continue  # to wait as one was told is no failed try
+                elif response.status_code < 500:
                     raise Refused(f"{self._name} answered {response.status_code} to {path}{_said(response)}")
-            if left:
-                time.sleep(wait)
+            tries += 1
+            if tries == _TRIES:
+                break
+            time.sleep(min(wait, _LONGEST_WAIT))
         raise Unavailable(problem)
 
 
@@ -218,10 +253,11 @@ def _said(response: httpx.Response) -> str:
         data = response.json()
     except ValueError:
         return ""
-    status = data.get("status") if isinstance(data, dict) else None
-    words = status.get("error_message") if isinstance(status, dict) else None
-    words = words or (data.get("error") or data.get("message") if isinstance(data, dict) else None)
-    return f": {str(words)[:200]}" if words else ""
+    words: Any = data
+    for name in ("error", "status", "error_message", "message"):
+        if isinstance(words, dict) and words.get(name):
+            words = words[name]
+    return f": {words[:300]}" if isinstance(words, str) and words else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -252,13 +288,18 @@ def _items(answer: Any) -> list[tuple[str, dict[str, Any]]]:
     return [(str(key), value) for key, value in pairs if isinstance(value, dict)]
 
 
+def _named(answer: Any, name: str) -> Any:
+    return answer.get(name) if isinstance(answer, dict) else None
+
+
 def _rows(answer: Any) -> list[dict[str, Any]]:
     return [one for one in answer if isinstance(one, dict)] if isinstance(answer, list) else []
 
 
 def _pairs(answer: Any, name: str) -> list[tuple[float, Any]]:
-    rows = answer.get(name) if isinstance(answer, dict) else None
-    pairs = [one for one in rows or () if isinstance(one, list) and len(one) == 2]
+    rows = _named(answer, name)
+    listed = rows if isinstance(rows, list) else ()
+    pairs = [one for one in listed if isinstance(one, list) and len(one) == 2]
     return [(float(at), value) for at, value in pairs if isinstance(at, int | float)]
 
 
@@ -282,6 +323,18 @@ def _quotes(id_: str, values: Mapping[str, Any], currency: str, at: datetime | N
         and math.isfinite(value)
         and value > 0
     ]
+
+
+def _windows(days: Sequence[date]) -> Iterator[list[date]]:
+    """The days in stretches of at most `_DAYS_PER_REQUEST` from the first to the last."""
+    window: list[date] = []
+    for day in sorted(set(days)):
+        if window and (day - window[0]).days >= _DAYS_PER_REQUEST:
+            yield window
+            window = []
+        window.append(day)
+    if window:
+        yield window
 
 
 def _span(days: Sequence[date]) -> tuple[datetime, datetime]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor
@@ -119,8 +119,9 @@ def _series(
     if asset_id not in assets:
         raise Refused(f"asset {asset_id!r}: not in the project's rules (`cryptocontent rules show assets`)")
     query = select(MarketFact.source, MarketFact.as_of, MarketFact.value).filter_by(
-        project_id=project_id, asset_id=asset_id, metric=metric, unit=unit
+        project_id=project_id, asset_id=asset_id, metric=metric
     )
+    query = query.where(func.upper(MarketFact.unit) == unit)
     if begin:
         query = query.where(MarketFact.as_of >= begin)
     if end:

@@ -6,7 +6,7 @@ every market fact: written once, never changed, known by its content.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -20,7 +20,7 @@ from cryptocontent.content.rules import load_rules
 from cryptocontent.content.watched import watch
 from cryptocontent.errors import Refused
 from cryptocontent.identity import Person
-from cryptocontent.knowledge.market_facts import Key, add_facts
+from cryptocontent.knowledge.market_facts import AHEAD, Key, add_facts
 from cryptocontent.settings import Settings
 from cryptocontent.storage.database import reading, writing
 from cryptocontent.storage.models import Source
@@ -55,6 +55,15 @@ class MarketConfig(BaseModel):
                 raise ValueError(f"{field_name}: {unknown[0]!r} is none of assets")
         if self.tvl and "defillama" not in self.providers:
             raise ValueError("tvl: only defillama states it; add it to providers")
+        if self.providers == ("defillama",) and "usd" not in self.currencies:
+            raise ValueError("currencies: defillama states usd only; add it, or coingecko to providers")
+        for provider in self.providers:
+            ids = [self.id_of(asset, provider) for asset in self.assets]
+            if twice := sorted({one for one in ids if ids.count(one) > 1}):
+                raise ValueError(f"ids: two assets are {twice[0]!r} at {provider}")
+        locked = list(self.tvl.values())
+        if twice := sorted({one for one in locked if locked.count(one) > 1}):
+            raise ValueError(f"tvl: {twice[0]!r} stands twice")
         return self
 
     def id_of(self, asset: str, provider: str) -> str:
@@ -65,10 +74,12 @@ class MarketConfig(BaseModel):
 @dataclass(slots=True)
 class Fetched:
     """What a fetch brought: how many new facts, how many known ones; `gaps` are (service, asset, metric) that
-    were asked for and not stated; `problems` are (service, reason)."""
+    were asked for and not stated, with how many days of how many; `problems` are (service, reason);
+    `answered`: how many services stated anything."""
 
     created: int = 0
     known: int = 0
+    answered: int = 0
     gaps: list[tuple[str, str, str]] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -99,7 +110,7 @@ def set_config(session: Session, project_id: str, text: str, by: Person) -> Mark
     if source is None or source.status == "removed":
         watch(session, project_id, KIND, KIND, content, by)
         return config
-    before, source.config, source.status = source.config, content, "active"
+    before, source.config = source.config, content
     session.flush()
     record(
         session, project_id, by.actor, "market.configured", f"project:{project_id}",
@@ -161,7 +172,7 @@ def fetch_facts(
 def _ask(
     settings: Settings, config: MarketConfig, name: str, days: Sequence[date], fetched: Fetched
 ) -> dict[Key, float]:
-    from cryptocontent.integrations.market_data import PROVIDERS, Unavailable
+    from cryptocontent.integrations.market_data import PROVIDERS, Quote, Unavailable
 
     provider = PROVIDERS[name](settings)
     assets = {config.id_of(asset, name): asset for asset in config.assets}
@@ -169,24 +180,33 @@ def _ask(
     locked = config.tvl if "tvl" in provider.metrics else {}
     asked = [*(assets if metrics else ()), *locked.values()]
     by_id: Mapping[str, str] = assets | {id_: asset for asset, id_ in locked.items()}
-    try:
-        if days:
-            quotes = provider.days(asked, config.currencies, days)
-        else:
-            quotes = provider.current(asked, config.currencies)
-    except (Unavailable, Refused) as error:
-        fetched.problems.append((provider.name, str(error)))
-        return {}
     wanted: set[tuple[str, str]] = {(asset, metric) for asset in config.assets for metric in metrics}
     wanted |= {(asset, "tvl") for asset in locked}
     facts: dict[Key, float] = {}
-    for quoted in quotes:
-        asset = by_id.get(quoted.id)
-        if asset is None or (asset, quoted.metric) not in wanted or quoted.as_of > utc_now():
-            continue
-        facts[asset, quoted.metric, quoted.unit, provider.name, quoted.as_of] = quoted.value
-    stated = {(asset, metric) for asset, metric, *_ in facts}
-    fetched.gaps += [(provider.name, *gap) for gap in sorted(wanted - stated)]
+    stated: dict[tuple[str, str], set[date]] = {}
+    currencies = config.currencies
+    quotes = provider.days(asked, currencies, days) if days else provider.current(asked, currencies)
+    try:
+        for quoted in quotes:
+            asset = by_id.get(quoted.id)
+            if not isinstance(quoted, Quote):
+                fetched.problems.append((provider.name, f"{asset or quoted.id}: {quoted.reason}"))
+            elif asset and (asset, quoted.metric) in wanted and quoted.as_of <= utc_now() + AHEAD:
+                facts[asset, quoted.metric, quoted.unit, provider.name, quoted.as_of] = quoted.value
+                # A midnight ends the day before it.
+                day = (quoted.as_of - timedelta(microseconds=1)).date()
+                stated.setdefault((asset, quoted.metric), set()).add(day)
+    except (Unavailable, Refused) as error:
+        fetched.problems.append((provider.name, str(error)))
+    fetched.answered += bool(facts)
+    if any(service == provider.name for service, _ in fetched.problems):
+        return facts  # what is missing has a reason
+    for asset, metric in sorted(wanted):
+        missing = len(set(days) - stated.get((asset, metric), set()))
+        if missing:
+            fetched.gaps.append((provider.name, asset, f"{metric} of {missing} of {len(set(days))} days"))
+        elif not days and (asset, metric) not in stated:
+            fetched.gaps.append((provider.name, asset, metric))
     return facts
 
 

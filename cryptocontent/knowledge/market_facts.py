@@ -35,7 +35,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 COLUMNS = ("asset_id", "metric", "value", "unit", "source", "as_of")
 MOST_BYTES = 25_000_000
 # Clocks differ a little; a fact from further ahead is a mistake.
-_AHEAD = timedelta(minutes=10)
+AHEAD = timedelta(minutes=10)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 _UNIT = re.compile(r"[A-Za-z%][A-Za-z0-9%/.-]{0,19}\Z")
 Key = tuple[str, str, str, str, datetime]
@@ -163,7 +163,7 @@ def _checked(
     as_of = _instant(cells["as_of"])
     if as_of is None:
         refuse("as_of", cells["as_of"], "not an ISO 8601 time with zone such as 2026-11-24T12:00:00Z")
-    elif as_of > now + _AHEAD:
+    elif as_of > now + AHEAD:
         refuse("as_of", cells["as_of"], f"it lies in the future; it is {now:%Y-%m-%dT%H:%MZ} now")
     if problems or as_of is None:
         return None, problems

@@ -89,6 +89,15 @@ def test_a_run_fails_when_no_service_answers_and_not_when_one_does(house: House)
     assert not house.run("fetch_market_facts").success
 
 
+def test_a_day_that_is_not_whole_is_not_materialized_and_what_came_is_kept(house: House) -> None:
+    house.configure()
+    house.market.next("coingecko", *[Fault("status", 500)] * 3)
+    assert not house.run("collect_market_facts", partition_key=day(2)).success
+    assert house.instance.get_materialized_partitions(FACTS) == set() and house.facts() == 1
+    assert house.run("collect_market_facts", partition_key=day(2)).success
+    assert house.instance.get_materialized_partitions(FACTS) == {day(2)} and house.facts() == 2
+
+
 def test_services_that_differ_fail_the_check_and_raise_one_alert(house: House) -> None:
     house.configure()
     at, value = house.market.llama["bitcoin"][-1]

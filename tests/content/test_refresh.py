@@ -79,11 +79,11 @@ class Newsroom:
             session.execute(insert(RevisionPassage), places)
             session.get_one(Reference, "r").revision_id = f"rev{number}"
 
-    def fact(self, value: float, at: datetime = T0, metric: str = "price") -> str:
+    def fact(self, value: float, at: datetime = T0, metric: str = "price", source: str = "CoinGecko") -> str:
         fact_id = f"{metric.replace('_', '-')}-{value}-{at:%d%H%M}"
         row = {"id": fact_id, "project_id": "p", "asset_id": "bitcoin", "metric": metric, "value": value}
         with writing(self.engine) as session:
-            session.execute(insert(MarketFact), [row | {"unit": "USD", "source": "CoinGecko", "as_of": at}])
+            session.execute(insert(MarketFact), [row | {"unit": "USD", "source": source, "as_of": at}])
         return fact_id
 
     def cite(self, fact_id: str, sentence: str) -> None:
@@ -178,6 +178,16 @@ def test_the_projects_own_tolerance_counts(room: Newsroom) -> None:
     (row,) = room.proposals()
     assert row["reasons"][0]["then"].startswith("67,000 USD on 24 November 2026")
     assert row["reasons"][0]["now"].startswith("70,000 USD")
+
+
+def test_two_sources_that_differ_are_no_movement(room: Newsroom) -> None:
+    room.cite(room.fact(100_000), "Bitcoin trades at 100,000 USD.")
+    for minute in range(1, 6):
+        room.fact(100_100, T0 + timedelta(minutes=2 * minute))
+        room.fact(107_000, T0 + timedelta(minutes=2 * minute + 1), source="DefiLlama")
+        assert room.look().proposed == {}
+    room.fact(108_000, SOON)
+    assert room.look().proposed == {"p": ["fees"]}
 
 
 def test_an_old_price_without_a_newer_one_is_no_reason(room: Newsroom) -> None:

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.responses import Response
 
 from cryptocontent.errors import Refused
-from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Unavailable
+from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Quote, Trouble, Unavailable
 from cryptocontent.settings import Settings
 from tests.fakes.market import KEY, Coin, Fault, Market, environment, market_server
+from tests.fakes.serving import serving
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOURS = [NOON - timedelta(hours=hour) for hour in range(72, -1, -1)]
@@ -42,7 +45,7 @@ def settings(market: Market, tmp_path: Path) -> Settings:
 def test_the_newest_numbers_of_all_assets_are_one_request(market: Market, settings: Settings) -> None:
     market.coins["ethereum"] = Coin([(NOON, 3500.5)], volume=None)
     market.needs_key = True
-    quotes = CoinGecko(settings).current(["bitcoin", "ethereum", "nocoin"], ["usd", "eur"])
+    quotes = list(CoinGecko(settings).current(["bitcoin", "ethereum", "nocoin"], ["usd", "eur"]))
     assert len(market.asked) == 1
     assert {(one.id, one.metric, one.unit) for one in quotes} == {
         (coin, metric, unit)
@@ -59,7 +62,7 @@ def test_the_last_number_of_a_day_may_be_of_the_midnight_that_ends_it(
     market: Market, settings: Settings
 ) -> None:
     days = [date(2026, 11, 22), date(2026, 11, 23)]
-    quotes = CoinGecko(settings).days(["bitcoin"], ["usd"], days)
+    quotes = list(CoinGecko(settings).days(["bitcoin"], ["usd"], days))
     prices = {one.as_of: one.value for one in quotes if one.metric == "price"}
     midnights = [datetime(2026, 11, 23, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)]
     assert prices == {at: 60000.0 + HOURS.index(at) for at in midnights}
@@ -68,10 +71,8 @@ def test_the_last_number_of_a_day_may_be_of_the_midnight_that_ends_it(
 
 def test_defillama_states_prices_and_values_locked(market: Market, settings: Settings) -> None:
     llama = DefiLlama(settings)
-    newest = {
-        (one.id, one.metric): one
-        for one in llama.current(["bitcoin", "chain:Ethereum", "protocol:aave"], ["usd"])
-    }
+    stated = llama.current(["bitcoin", "chain:Ethereum", "protocol:aave"], ["usd"])
+    newest = {(one.id, one.metric): one for one in stated if isinstance(one, Quote)}
     assert newest["bitcoin", "price"].value == 60082.0
     assert newest["chain:Ethereum", "tvl"].value == 24e9
     assert newest["protocol:aave", "tvl"].as_of == datetime(2026, 11, 24, tzinfo=UTC)
@@ -80,8 +81,8 @@ def test_defillama_states_prices_and_values_locked(market: Market, settings: Set
         (one.id, one.as_of.day): one.value for one in llama.days(["bitcoin", "chain:Ethereum"], ["usd"], days)
     }
     assert past == {
-        ("bitcoin", 23): 60010.0 + HOURS.index(datetime(2026, 11, 23, tzinfo=UTC)),
-        ("bitcoin", 24): 60010.0 + HOURS.index(datetime(2026, 11, 24, tzinfo=UTC)),
+        ("bitcoin", 22): 60010.0 + HOURS.index(datetime(2026, 11, 23, tzinfo=UTC)),
+        ("bitcoin", 23): 60010.0 + HOURS.index(datetime(2026, 11, 24, tzinfo=UTC)),
         ("chain:Ethereum", 23): 23e9,
         ("chain:Ethereum", 24): 24e9,
     }
@@ -92,21 +93,21 @@ def test_defillama_states_prices_and_values_locked(market: Market, settings: Set
 )
 def test_what_a_second_try_mends_is_tried_again(market: Market, settings: Settings, fault: Fault) -> None:
     market.next("coingecko", fault)
-    assert CoinGecko(settings).current(["bitcoin"], ["usd"])
+    assert list(CoinGecko(settings).current(["bitcoin"], ["usd"]))
     assert len(market.asked) == 2
 
 
 def test_a_service_that_stays_down_or_asks_for_patience_says_so(market: Market, settings: Settings) -> None:
     market.next("coingecko", *[Fault("status", 502)] * 3)
     with pytest.raises(Unavailable, match="CoinGecko answered 502"):
-        CoinGecko(settings).current(["bitcoin"], ["usd"])
+        list(CoinGecko(settings).current(["bitcoin"], ["usd"]))
     market.next("coingecko", Fault("limited", seconds=90))
     with pytest.raises(Unavailable) as limited:
-        CoinGecko(settings).current(["bitcoin"], ["usd"])
+        list(CoinGecko(settings).current(["bitcoin"], ["usd"]))
     assert limited.value.seconds == 90
     nobody = settings.model_copy(update={"coingecko_url": "http://127.0.0.1:9/api/v3"})
     with pytest.raises(Unavailable, match="can't be reached"):
-        CoinGecko(nobody).current(["bitcoin"], ["usd"])
+        list(CoinGecko(nobody).current(["bitcoin"], ["usd"]))
 
 
 def test_a_refusal_is_told_in_the_services_words_and_without_the_key(
@@ -115,7 +116,33 @@ def test_a_refusal_is_told_in_the_services_words_and_without_the_key(
     market.needs_key = True
     wrong = settings.model_copy(update={"coingecko_api_key": type(settings.coingecko_api_key)("CG-oth3r")})
     with pytest.raises(Refused, match=r"401.*check your API key") as refused:
-        CoinGecko(wrong).current(["bitcoin"], ["usd"])
+        list(CoinGecko(wrong).current(["bitcoin"], ["usd"]))
     assert "CG-oth3r" not in str(refused.value) and KEY not in str(refused.value)
-    with pytest.raises(Refused, match="coin not found"):
-        CoinGecko(settings).days(["nocoin"], ["usd"], [date(2026, 11, 23)])
+    quotes = list(CoinGecko(settings).days(["nocoin", "bitcoin"], ["usd"], [date(2026, 11, 23)]))
+    # One unknown id is its own trouble.
+    assert isinstance(quotes[0], Trouble) and "coin not found" in quotes[0].reason
+    assert len(quotes) == 4
+
+
+def test_what_came_before_a_service_breaks_off_stands(market: Market, settings: Settings) -> None:
+    market.coins["ethereum"] = market.coins["bitcoin"]
+    stated = CoinGecko(settings).days(["bitcoin", "ethereum"], ["usd"], [date(2026, 11, 23)])
+    came = [next(stated) for _ in range(3)]
+    market.next("coingecko", *[Fault("status", 500)] * 3)
+    with pytest.raises(Unavailable):
+        next(stated)
+    assert {one.id for one in came} == {"bitcoin"}
+
+
+@pytest.mark.parametrize("answer", ["[]", "null", '{"coins": []}', '{"coins": {"coingecko:bitcoin": {}}}'])
+def test_an_answer_of_another_shape_states_nothing(answer: str, settings: Settings) -> None:
+    async def odd(scope: Any, receive: Any, send: Any) -> None:
+        await Response(answer, media_type="application/json")(scope, receive, send)
+
+    with serving(odd) as url:
+        there = {"defillama_coins_url": url, "defillama_url": url, "coingecko_url": url}
+        odd_settings = settings.model_copy(update=there)
+        for provider in (CoinGecko(odd_settings), DefiLlama(odd_settings)):
+            ids = ["bitcoin", "chain:X"] if isinstance(provider, DefiLlama) else ["bitcoin"]
+            assert list(provider.current(ids, ["usd"])) == []
+            assert list(provider.days(ids, ["usd"], [date(2026, 11, 23)])) == []

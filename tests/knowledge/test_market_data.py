@@ -115,6 +115,25 @@ def test_what_is_not_stated_is_a_gap_and_a_service_that_is_down_a_problem(
         assert shown_config(session, "p")["problem"] == "DefiLlama: DefiLlama answered 500"
 
 
+def test_days_of_which_a_service_states_nothing_are_told(
+    project: Engine, settings: Settings, market: Market
+) -> None:
+    market.coins["bitcoin"].prices = market.coins["bitcoin"].prices[-60:]
+    days = [utc_now().date() - timedelta(days=number) for number in range(1, 8)]
+    fetched = fetch_facts(project, settings, "p", RUN, days)
+    told = {(service, asset): what for service, asset, what in fetched.gaps if what.startswith("price")}
+    assert list(told) == [("CoinGecko", "bitcoin")]
+    assert told["CoinGecko", "bitcoin"] in ("price of 4 of 7 days", "price of 5 of 7 days")
+
+
+def test_one_unknown_id_costs_the_others_nothing(project: Engine, settings: Settings, market: Market) -> None:
+    del market.coins["bitcoin"]
+    yesterday = utc_now().date() - timedelta(days=1)
+    fetched = fetch_facts(project, settings, "p", RUN, [yesterday])
+    assert fetched.problems[0][1].startswith("bitcoin: ") and "coin not found" in fetched.problems[0][1]
+    assert fetched.created == 3 + 2 + 1 and fetched.answered == 2
+
+
 def test_a_number_that_is_restated_later_is_not_believed(
     project: Engine, settings: Settings, market: Market
 ) -> None:
@@ -135,6 +154,11 @@ def test_a_configuration_names_all_that_is_wrong(engine: Engine) -> None:
         ("providers: [coingecko]\nassets: [bitcoin]\ntvl: {bitcoin: 'chain:B'}\n", "only defillama"),
         ("providers: [defillama]\nassets: [bitcoin]\ntvl: {aave: 'protocol:aave'}\n", "none of assets"),
         ("providers: [", "market data"),
+        ("providers: [defillama]\nassets: [bitcoin]\ncurrencies: [eur]\n", "usd only"),
+        (
+            "providers: [coingecko]\nassets: [bitcoin, ethereum]\nids: {ethereum: {coingecko: bitcoin}}\n",
+            "two assets are 'bitcoin'",
+        ),
         ("providers: [coingecko]\nassets: [bitcoin]\nkey: x\n", "key: "),
     ):
         with writing(engine) as session, pytest.raises(Refused, match=wrong):

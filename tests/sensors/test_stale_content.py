@@ -14,6 +14,7 @@ from cryptocontent.resources.platform import PlatformResource
 from cryptocontent.sensors.stale_content import stale_content
 from cryptocontent.storage import reading
 from cryptocontent.storage.models import Alert
+from cryptocontent.storage.types import utc_now
 from tests.content.test_refresh import Newsroom
 
 
@@ -51,3 +52,14 @@ def test_a_round_an_hour_and_an_alert_a_day(sqlite_engine: Engine, instance: Dag
         (alert,) = session.scalars(select(Alert)).all()
     assert alert.title == "p: 1 articles are behind their sources" and "fees" in alert.body
     assert alert.data["project"] == "p"
+
+
+def test_what_a_killed_tick_had_proposed_is_told_by_the_next(
+    sqlite_engine: Engine, instance: DagsterInstance
+) -> None:
+    room = Newsroom(sqlite_engine)
+    room.revise("passage-1", "passage-3")
+    room.look(utc_now())  # a tick that proposes and is killed before it tells
+    tick(instance, None)
+    with reading(sqlite_engine) as session:
+        assert [alert.data["project"] for alert in session.scalars(select(Alert))] == ["p"]

@@ -18,6 +18,8 @@ from starlette.routing import Route
 from tests.fakes.serving import serving
 
 KEY = "CG-fake-5ecretkey"
+JITTER = timedelta(seconds=31)
+"""DefiLlama's records bear times of their own, near the full hours and not at them."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def app(market: Market) -> Any:
 def _refused(market: Market, request: Request) -> Response | None:
     if market.needs_key and request.headers.get("x-cg-demo-api-key") != KEY:
         words = "This request is limited to authorized users. Please check your API key."
-        return JSONResponse({"status": {"error_code": 10002, "error_message": words}}, 401)
+        return JSONResponse({"error": {"status": {"error_code": 10002, "error_message": words}}}, 401)
     return None
 
 
@@ -184,7 +186,8 @@ def _names(request: Request) -> list[str]:
 
 
 def _prices(market: Market, coin: str) -> list[tuple[datetime, float]]:
-    return market.llama.get(coin.removeprefix("coingecko:"), []) if coin.startswith("coingecko:") else []
+    points = market.llama.get(coin.removeprefix("coingecko:"), []) if coin.startswith("coingecko:") else []
+    return [(at - JITTER, value) for at, value in points]
 
 
 def _current(market: Market, request: Request) -> Any:
@@ -200,13 +203,19 @@ def _current(market: Market, request: Request) -> Any:
 def _chart(market: Market, request: Request) -> Any:
     query = request.query_params
     start, span = int(query["start"]), int(query.get("span", "0"))
-    if query.get("period") != "1d":
-        return JSONResponse({"message": "period"}, 400)
+    width = query.get("searchWidth", "")
+    if query.get("period") != "1d" or not width.endswith("m") or len(_names(request)) * span > 500:
+        return JSONResponse({"message": "period, searchWidth or too many points"}, 400)
     answer: dict[str, Any] = {}
     for name in _names(request):
-        points = {int(at.timestamp()): value for at, value in _prices(market, name)}
-        wanted = [start + day * 86400 for day in range(span)]
-        found = [{"timestamp": at, "price": points[at]} for at in wanted if at in points]
+        points = [(int(at.timestamp()), value) for at, value in _prices(market, name)]
+        found = []
+        for wanted in (start + day * 86400 for day in range(span)):
+            # The record nearest to the instant, with its own time, if it is near enough.
+            near = [one for one in points if abs(one[0] - wanted) <= int(width[:-1]) * 60]
+            if near:
+                at, price = min(near, key=lambda one: abs(one[0] - wanted))
+                found.append({"timestamp": at, "price": price})
         if found:
             answer[name] = {"symbol": "X", "confidence": 0.99, "prices": found}
     return {"coins": answer}
