@@ -40,11 +40,10 @@ def list_sources_anew(context: OpExecutionContext, platform: PlatformResource) -
                 problems.append(f"{project}/{name}: {one.error}")
         for name, reason in report.problems:
             context.log.warning(f"{project}: {name}: {reason}")
-        if report.changed:
-            indexed = sync_index(engine, settings, project)
-            context.log.info(
-                f"{project}: {indexed.embedded} passages embedded, {indexed.removed} removed from search"
-            )
+        indexed = sync_index(engine, settings, project)
+        context.log.info(
+            f"{project}: {indexed.embedded} passages embedded, {indexed.removed} removed from search"
+        )
     problems += _read_linear(context, platform, deadline)
     if problems:
         raise Failure(

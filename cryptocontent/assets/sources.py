@@ -38,9 +38,9 @@ def import_found_items(context: OpExecutionContext, platform: PlatformResource) 
         context.log.warning(f"{name}: {reason}")
     for name, warning in report.warnings:
         context.log.info(f"{name}: {warning}")
-    if report.changed:
-        indexed = sync_index(platform.engine, platform.settings, asked["project"])
-        context.log.info(f"search index: {indexed.embedded} passages embedded, {indexed.removed} removed")
+    # Always: what a killed run had saved, and what a look had withdrawn, is brought in step as well.
+    indexed = sync_index(platform.engine, platform.settings, asked["project"])
+    context.log.info(f"search index: {indexed.embedded} passages embedded, {indexed.removed} removed")
     context.add_output_metadata(import_metadata(report))
 
 

@@ -189,6 +189,7 @@ def sync(
     """Look at sources now, import what is new, and bring the search index in step."""
     from dataclasses import asdict
 
+    from cryptocontent.errors import Refused
     from cryptocontent.knowledge.search import sync_index
     from cryptocontent.knowledge.sources.importing import refresh_sources
     from cryptocontent.knowledge.sources.store import find_source
@@ -199,7 +200,8 @@ def sync(
     person.require("write")
     with reading(current.engine) as session:
         for name in names or ():
-            find_source(session, chosen, name)
+            if (source := find_source(session, chosen, name)).status != "active":
+                raise Refused(f"source {name!r} is {source.status}: cryptocontent source resume {name}")
     with progress("Importing", quiet=as_json) as update:
         looked, report = refresh_sources(
             current.engine,

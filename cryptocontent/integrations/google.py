@@ -24,6 +24,7 @@ WRITE = "https://www.googleapis.com/auth/drive"
 
 _GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
 _LIMITED = {"rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded", "dailyLimitExceeded"}
+_LONGEST_PATIENCE = 86_400.0
 _RATE_LIMIT_SECONDS = 60.0  # Google's quotas are per minute
 _DAILY_LIMIT_SECONDS = 3600.0
 _MEND_SECONDS = 900.0
@@ -311,7 +312,7 @@ def _problem(answered: _Answered, settings: Settings) -> tuple[Explained, float 
     status = answered.status
     reason, location, said = _said(answered.body)
     after = str(answered.headers.get("retry-after", ""))
-    told = float(after) if after.isdigit() else None
+    told = min(float(after), _LONGEST_PATIENCE) if after.isascii() and after.isdecimal() else None
     if status == 429 or (status == 403 and reason in _LIMITED):
         usual = _DAILY_LIMIT_SECONDS if reason == "dailyLimitExceeded" else _RATE_LIMIT_SECONDS
         text = f"Google's rate limit is used up ({reason or status})"

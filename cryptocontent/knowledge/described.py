@@ -39,7 +39,10 @@ def _instant(value: Any) -> datetime | None:
             moment = datetime.combine(date.fromisoformat(str(value)[:10]), datetime.min.time())
         except ValueError:
             return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # the year 1 in Karachi is the year 0 in Greenwich
+        return None
 
 
 def image_size(data: bytes) -> tuple[int, int]:

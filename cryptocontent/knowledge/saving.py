@@ -4,7 +4,7 @@ A changed document gets a new revision; passages that it shares with the one bef
 its new passages are embedded. A vanished one is withdrawn from search and stays citable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -99,10 +99,12 @@ def save_documents(
     actor: Actor,
     report: ImportReport,
     *,
+    wanted: Callable[[Session], Collection[Key]] | None = None,
     also: Callable[[Session, Mapping[Key, str]], None] = lambda session, ids: None,
 ) -> None:
     """Save documents (at most a few dozen) in one transaction, and tell the report. One that was saved
-    already, by whomever, counts as unchanged; one whose reference was recalled is left alone. `also` is
+    already, by whomever, counts as unchanged; one whose reference was recalled is left alone. `wanted` is
+    asked under the project's lock which of them are still to be saved; `also` is
     called in the same transaction with the ids of their references, for what has to be true together."""
     # Bytes first: a row never points at an image that is not there.
     sizes = {image.sha256: image_size(image.data) for item in incoming for image in item.document.images}
@@ -118,7 +120,10 @@ def save_documents(
         lock(session, project_id)  # a recall, or another import, that went on meanwhile must not be undone
         known = _known(session, project_id, [item.key for item in incoming])
         changes: list[Change] = []
+        kept = wanted(session) if wanted else [item.key for item in incoming]
         for item in incoming:
+            if item.key not in kept:
+                continue
             reference, before = known.get(item.key, (None, None))
             if reference is not None:
                 ids[item.key] = reference.id

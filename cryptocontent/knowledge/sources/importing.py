@@ -6,6 +6,7 @@ due; whoever fetches it a second time finds that its reference says the same alr
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from datetime import timedelta
 from threading import local
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from cryptocontent.audit import Actor, lock
@@ -35,14 +36,15 @@ from cryptocontent.knowledge.sources.seam import (
 )
 from cryptocontent.knowledge.sources.store import Looked, is_due, leave, look_at, watched
 from cryptocontent.settings import Settings
-from cryptocontent.storage.database import pairs, reading, writing
-from cryptocontent.storage.models import Source, SourceItem
+from cryptocontent.storage.database import DatabaseUnavailable, pairs, reading, writing
+from cryptocontent.storage.models import Reference, Source, SourceItem
 from cryptocontent.storage.object_store import ObjectStore
 from cryptocontent.storage.types import utc_now
 
 _ITEMS_PER_TRANSACTION = 20
-_MOST_ATTEMPTS = 10
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
+_LONGEST_PATIENCE = 86_400.0
+log = logging.getLogger(__name__)
 Progress = Callable[[int, str], None]
 
 
@@ -79,7 +81,12 @@ def refresh_sources(
     sources = [one for one in watched(engine, list(KINDS), project_id) if not names or one.name in names]
     looked = {
         source.name: look_at(
-            engine, settings, source.id, seconds=max(1.0, deadline - time.monotonic()), full=full
+            engine,
+            settings,
+            source.id,
+            seconds=max(1.0, deadline - time.monotonic()),
+            full=full,
+            actor=actor,
         )
         for source in sources
     }
@@ -182,7 +189,10 @@ class _Batch:
             else:
                 self._settle(item, result)
         if loaded:
-            self._save(loaded)
+            self._save_or_tell(loaded)
+        patience = [one.seconds for one in results if isinstance(one, _Trouble) and one.seconds is not None]
+        if patience:
+            self._wait(max(patience))
         return not any(map(_asks_for_patience, results)) and not all(map(_failed, results))
 
     def _fetch(self, item: SourceItem) -> "Content | _Loaded | _Trouble":
@@ -198,10 +208,40 @@ class _Batch:
             return _Trouble(str(error), again=False)
         except Unavailable as error:
             return _Trouble(str(error), again=True, seconds=error.seconds)
+        except Exception as error:  # of one item: the others go on, and it is tried again
+            log.exception("item %s of source %s", item.external_id, item.source_id)
+            return _Trouble(f"unexpected {type(error).__name__}; the log says more", again=True)
         return content
 
     def _load(self, content: Document) -> LoadedDocument:
         return load_data(content.name, content.data, self.settings.max_document_bytes, content.metadata)
+
+    def _save_or_tell(self, loaded: Sequence[tuple[SourceItem, _Loaded]]) -> None:
+        """Save, one by one where they can't be saved together, so that one bad item stops no other."""
+        try:
+            self._save(loaded)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            if len(loaded) > 1:
+                for one in loaded:
+                    self._save_or_tell([one])
+                return
+            item = loaded[0][0]
+            log.exception("item %s of source %s", item.external_id, item.source_id)
+            reason = f"it can't be saved (unexpected {type(error).__name__}; the log says more)"
+            self._settle(item, _Trouble(reason, again=True))
+
+    def _wait(self, seconds: float) -> None:
+        """The source asked for patience: none of its items is asked for before."""
+        until = utc_now() + timedelta(seconds=min(seconds, _LONGEST_PATIENCE))
+        with writing(self.engine) as session:
+            session.execute(
+                update(SourceItem)
+                .filter_by(source_id=self.source.id)
+                .where(is_due(utc_now()))
+                .values(not_before=until)
+            )
 
     def _save(self, loaded: Sequence[tuple[SourceItem, _Loaded]]) -> None:
         incoming = [
@@ -216,9 +256,35 @@ class _Batch:
         for item, one in loaded:
             self.report.warnings += [(item.name, warning) for warning in one.document.warnings]
 
+        def wanted(session: Session) -> set[Key]:
+            """All but what another importer has read in a newer revision meanwhile."""
+            newer = set(
+                session.scalars(
+                    select(SourceItem.external_id).where(
+                        SourceItem.source_id == self.source.id,
+                        SourceItem.status == "imported",
+                        or_(
+                            *(
+                                and_(
+                                    SourceItem.external_id == item.external_id,
+                                    SourceItem.revision != item.revision,
+                                )
+                                for item, _ in loaded
+                            )
+                        ),
+                    )
+                )
+            )
+            return {
+                document.key
+                for (item, _), document in zip(loaded, incoming, strict=True)
+                if item.external_id not in newer
+            }
+
         def mark(session: Session, ids: Mapping[Key, str]) -> None:
             for (item, one), document in zip(loaded, incoming, strict=True):
-                self._imported(session, item, one.content.details, ids.get(document.key))
+                if document.key in ids:
+                    self._imported(session, item, one.content.details, ids[document.key])
             # Items that a look marked as gone while they were fetched take their reference along.
             gone = select(SourceItem.reference_id, SourceItem.error).where(
                 SourceItem.source_id == self.source.id,
@@ -229,14 +295,21 @@ class _Batch:
             late = {str(reference): reason for reference, reason in session.execute(gone).tuples()}
             # One that leads elsewhere by now (a page that moved) leaves the reference that it led to.
             for (item, _), document in zip(loaded, incoming, strict=True):
-                if item.reference_id and item.reference_id != ids.get(document.key):
+                if item.reference_id and item.reference_id != ids.get(document.key, item.reference_id):
                     late[item.reference_id] = f"it moved to {document.external_id}"
             leave(session, self.source.project_id, late, self.actor)
 
         # Several addresses of one page are one document, the one read last.
         documents = list({document.key: document for document in incoming}.values())
         save_documents(
-            self.engine, self.objects, self.source.project_id, documents, self.actor, self.report, also=mark
+            self.engine,
+            self.objects,
+            self.source.project_id,
+            documents,
+            self.actor,
+            self.report,
+            wanted=wanted,
+            also=mark,
         )
 
     def _save_facts(self, item: SourceItem, facts: Facts) -> None:
@@ -267,12 +340,17 @@ class _Batch:
                 status = "gone" if isinstance(result, Gone) else "ignored"
                 lock(session, self.source.project_id)
                 details = result.details if isinstance(result, Ignored) else None
-                new = {} if details is None else {"details": details}
+                new: dict[str, Any] = {} if details is None else {"details": details}
                 self._set(session, item, status=status, error=result.reason, not_before=None, **new)
                 if item.reference_id:
                     reasons = {item.reference_id: result.reason}
                     self.report.withdrawn += leave(session, self.source.project_id, reasons, self.actor)
             else:
+                reference = session.get(Reference, item.reference_id) if item.reference_id else None
+                if reference is not None and reference.status == "withdrawn":
+                    # It is there again, and we have nothing to restore it from: fetched whole the next time.
+                    self._set(session, item, status="pending", details={})
+                    return
                 self.report.unchanged += 1
                 details = getattr(result, "details", None)
                 self._imported(session, item, details, item.reference_id)
@@ -280,17 +358,17 @@ class _Batch:
     def _failed(self, session: Session, item: SourceItem, trouble: _Trouble) -> None:
         # To wait for as long as one was told is no failed attempt.
         attempts = item.attempts + (trouble.seconds is None)
-        wait = min(_FIRST_WAIT * 2**item.attempts, _LONGEST_WAIT)
+        wait = min(_FIRST_WAIT * 2 ** min(item.attempts, 10), _LONGEST_WAIT)
         if trouble.seconds is not None:
-            wait = timedelta(seconds=max(1.0, trouble.seconds))
-        again = trouble.again and attempts < _MOST_ATTEMPTS
+            wait = timedelta(seconds=min(max(1.0, trouble.seconds), _LONGEST_PATIENCE))
         self._set(
             session,
             item,
+            ("pending", "failed"),  # what another importer has brought in stays so
             status="failed",
             attempts=attempts,
             error=trouble.reason,
-            not_before=utc_now() + wait if again else None,
+            not_before=utc_now() + wait if trouble.again else None,
         )
 
     def _imported(
@@ -311,11 +389,17 @@ class _Batch:
         )
         self._set(session, item, status="imported", attempts=0, error="", not_before=None)
 
-    def _set(self, session: Session, item: SourceItem, **values: Any) -> None:
+    def _set(
+        self,
+        session: Session,
+        item: SourceItem,
+        before: Sequence[str] = ("pending", "failed", "imported"),
+        **values: Any,
+    ) -> None:
         session.execute(
             update(SourceItem)
             .filter_by(source_id=item.source_id, external_id=item.external_id, revision=item.revision)
-            .where(SourceItem.status.in_(("pending", "failed", "imported")))
+            .where(SourceItem.status.in_(before))
             .values(updated_at=utc_now(), **values)
         )
 

@@ -4,6 +4,7 @@ A look saves every page that a source's kind yields together with the cursor beh
 be killed between any two of them. Of two processes that look at one source at once the slower one stops.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from cryptocontent.knowledge.saving import withdraw_all
 from cryptocontent.knowledge.sources import KINDS, open_kind
 from cryptocontent.knowledge.sources.seam import Found, Look, Page, Unavailable
 from cryptocontent.settings import Settings
-from cryptocontent.storage.database import batched, pairs, reading, writing
+from cryptocontent.storage.database import DatabaseUnavailable, batched, pairs, reading, writing
 from cryptocontent.storage.models import Source, SourceItem
 from cryptocontent.storage.types import utc_now
 
+log = logging.getLogger(__name__)
 _STATUSES = ("active", "paused", "removed")
 
 
@@ -80,6 +82,9 @@ def set_status(session: Session, source: Source, status: str, by: Person) -> lis
     if status not in _STATUSES:
         raise Refused(f"status {status!r}: allowed are {', '.join(_STATUSES)}")
     lock(session, source.project_id)
+    session.refresh(source)  # somebody else may have removed it meanwhile
+    if source.status == "removed":
+        raise NotFound(f"source {source.name!r} was removed meanwhile")
     before, source.status = source.status, status
     session.flush()
     change = {"status": [before, status]}
@@ -152,9 +157,10 @@ def watched(engine: Engine, kinds: Sequence[str], project_id: str | None = None)
 
 
 def is_due(now: datetime) -> ColumnElement[bool]:
-    """Items whose import waits for nothing."""
-    retried = and_(SourceItem.status == "failed", SourceItem.not_before <= now)
-    return or_(SourceItem.status == "pending", retried)
+    """Items whose import waits for nothing. A pending one may wait for as long as its source asked for."""
+    waited = SourceItem.not_before <= now
+    pending = and_(SourceItem.status == "pending", or_(SourceItem.not_before.is_(None), waited))
+    return or_(pending, and_(SourceItem.status == "failed", waited))
 
 
 def due_sources(engine: Engine, sources: Iterable[Source]) -> dict[str, list[str]]:
@@ -171,10 +177,17 @@ def due_sources(engine: Engine, sources: Iterable[Source]) -> dict[str, list[str
 
 
 def look_at(
-    engine: Engine, settings: Settings, source_id: str, *, seconds: float, full: bool = False
+    engine: Engine,
+    settings: Settings,
+    source_id: str,
+    *,
+    seconds: float,
+    full: bool = False,
+    actor: Actor | None = None,
 ) -> Looked:
-    """Ask a source what is new and save it, for about so many seconds. `full` lists everything anew. What
-    stops it stands in `error`, of the result and of the source."""
+    """Ask a source what is new and save it, for about so many seconds. `full` lists everything anew, and has
+    what failed or was ignored tried again. What stops it stands in `error`, of the result and of the source.
+    `actor` is who withdraws what is gone; a sensor, if nobody is named."""
     deadline = time.monotonic() + seconds
     looked = Looked()
     with reading(engine) as session:
@@ -195,7 +208,7 @@ def look_at(
     cursor = source.cursor
     try:
         for page in kind.discover(look) if not looked.error else ():
-            if not _save(engine, source, cursor, page, looked):
+            if not _save(engine, source, cursor, page, looked, full, actor or Actor("sensor", source.kind)):
                 return looked  # another process was faster, or a person took the source away
             cursor = page.cursor
             if time.monotonic() > deadline:
@@ -203,6 +216,11 @@ def look_at(
                 break
     except (Unavailable, Refused) as error:
         looked.error = str(error)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:  # of one source; the others must have their turn
+        log.exception("source %s", source_id)
+        looked.error = f"unexpected {type(error).__name__}; the log of the process says more"
     with writing(engine) as session:
         session.execute(
             update(Source).filter_by(id=source_id).values(checked_at=utc_now(), error=looked.error)
@@ -221,15 +239,23 @@ def _is_there() -> ColumnElement[bool]:
     return SourceItem.status != "gone"
 
 
-def _save(engine: Engine, source: Source, before: Mapping[str, Any], page: Page, looked: Looked) -> bool:
+def _save(
+    engine: Engine,
+    source: Source,
+    before: Mapping[str, Any],
+    page: Page,
+    looked: Looked,
+    full: bool,
+    actor: Actor,
+) -> bool:
     """One page and its cursor. Whether they were saved: not if the cursor is another than `before` by now."""
     with writing(engine) as session:
-        if page.gone or page.whole or any(item.ignored for item in page.found):
+        if page.gone or page.whole or page.found:
             lock(session, source.project_id)  # before the source's own row: as an import takes them
         current = session.scalars(select(Source).filter_by(id=source.id).with_for_update()).one()
         if current.cursor != before or current.status != "active":
             return False
-        changes = _found(session, source.id, page)
+        changes = _found(session, source.id, page, full)
         if changes.new:
             session.execute(insert(SourceItem), changes.new)
         for rows in (changes.changed, changes.described):
@@ -242,7 +268,6 @@ def _save(engine: Engine, source: Source, before: Mapping[str, Any], page: Page,
                 SourceItem.source_id == source.id, _is_there(), SourceItem.listing != page.listing
             )
             gone = dict.fromkeys(session.scalars(unseen), "it is no longer there") | gone
-        actor = Actor("sensor", source.kind)
         _leave(session, current, ignored, actor, status="ignored")
         looked.gone += len(_leave(session, current, gone, actor))
         current.cursor = page.cursor
@@ -251,23 +276,23 @@ def _save(engine: Engine, source: Source, before: Mapping[str, Any], page: Page,
     return True
 
 
-def _found(session: Session, source_id: str, page: Page) -> _Changes:
+def _found(session: Session, source_id: str, page: Page, full: bool) -> _Changes:
     """What a page's findings change in the table of items."""
     stored: dict[str, SourceItem] = {}
-    for some in batched([item.external_id for item in page.found], 500):
+    for some in batched([_clean(item.external_id) for item in page.found], 500):
         query = select(SourceItem).filter_by(source_id=source_id)
         stored |= {
             item.external_id: item for item in session.scalars(query.where(SourceItem.external_id.in_(some)))
         }
     now, changes = utc_now(), _Changes()
-    latest: dict[str, Found] = {item.external_id: item for item in page.found}
+    latest: dict[str, Found] = {_clean(item.external_id): item for item in page.found}
     for external_id, item in latest.items():
         known = stored.get(external_id)
-        described = {"name": item.name[:500], "details": item.details, "listing": page.listing}
+        described = {"name": _clean(item.name)[:500], "details": item.details, "listing": page.listing}
         if known is not None and not page.listing:
             described["listing"] = known.listing
         state = {
-            "revision": item.revision[:200],
+            "revision": _clean(item.revision)[:200],
             "status": "ignored" if item.ignored else "pending",
             "error": item.ignored,
             "attempts": 0,
@@ -281,11 +306,21 @@ def _found(session: Session, source_id: str, page: Page) -> _Changes:
             known.revision != state["revision"]
             or known.status == "gone"
             or (item.ignored and known.status != "ignored")
+            or (full and not item.ignored and _given_up(known))
         ):
             changes.changed.append(key | described | state)
         elif any(getattr(known, name) != value for name, value in described.items()):
             changes.described.append(key | described)
     return changes
+
+
+def _given_up(item: SourceItem) -> bool:
+    return item.status == "ignored" or (item.status == "failed" and item.not_before is None)
+
+
+def _clean(text: str) -> str:
+    """Without what no database takes: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _leave(

@@ -225,6 +225,93 @@ def test_a_recalled_reference_is_never_brought_back(house: House) -> None:
     assert house.statuses()["b"] == "recalled"
 
 
+def test_a_source_that_breaks_is_told_and_keeps_no_place(house: House) -> None:
+    source = house.add()
+
+    def breaks(number: int) -> None:
+        raise ZeroDivisionError("s3cret")
+
+    WORLD.before_page = breaks
+    looked = house.look(source)
+    assert looked.error.startswith("unexpected ZeroDivisionError") and "s3cret" not in looked.error
+    with reading(house.engine) as session:
+        assert store.list_sources(session, "news")[0]["checked_at"]
+
+
+def test_an_item_that_breaks_stops_no_other(house: House) -> None:
+    WORLD.troubles["a"] = ZeroDivisionError("boom")  # as it is fetched
+    WORLD.documents["b"] = ("1", "---\ndate: 0001-01-01T00:00:00+05:00\n---\nWhat b says.")
+    source = house.add()
+    house.look(source)
+    report = house.take(source)
+    assert house.statuses() == {"b": "active", "c": "active"}
+    assert [name for name, _ in report.problems] == ["a.md"]
+    assert house.item("a").status == "failed" and house.item("a").not_before is not None
+
+
+def test_an_importer_that_is_late_overwrites_nothing_newer(house: House) -> None:
+    source = house.add(prefix="a")
+    house.look(source)
+    raced = []
+
+    class Late(str):
+        def encode(self, *arguments: Any) -> bytes:  # type: ignore[override]
+            if not raced:
+                raced.append(True)
+                WORLD.documents["a"] = ("2", "The newer text.")
+                house.look(source)
+                assert house.take(source).added == ["a"]
+            return str(self).encode()
+
+    WORLD.documents["a"] = ("1", Late("The older text."))
+    house.take(source)
+    with reading(house.engine) as session:
+        assert session.scalars(select(ReferenceRevision.markdown)).all() == ["The newer text."]
+    item = house.item("a")
+    assert (item.revision, item.imported_revision, item.status) == ("2", "2", "imported")
+
+
+def test_a_full_look_tries_again_what_was_given_up(house: House) -> None:
+    WORLD.troubles = {"a": Refused("it is too large"), "b": Ignored("locked by its owner")}
+    source = house.add()
+    house.look(source)
+    house.take(source)
+    WORLD.troubles.clear()
+    assert house.look(source).found == 0
+    assert house.look(source, full=True).found == 2
+    assert sorted(house.take(source).added) == ["a", "b"]
+
+
+def test_patience_holds_for_all_items_of_the_source(house: House) -> None:
+    WORLD.documents |= {f"d{number:02}": ("1", "More.") for number in range(30)}
+    WORLD.troubles["a"] = Unavailable("too many requests", 3600.0)
+    source = house.add()
+    house.look(source)
+    house.take(source)
+    before = len(WORLD.fetched)
+    house.take(source)
+    assert len(WORLD.fetched) == before
+    assert store.due_sources(house.engine, store.watched(house.engine, ["place"])) == {}
+
+
+def test_names_that_no_database_takes_are_cleaned(house: House) -> None:
+    WORLD.documents = {"a\0b": ("1\ud83d", "What it says.")}
+    source = house.add()
+    assert house.look(source).error == ""
+    assert house.item("ab").status == "pending"
+
+
+def test_what_is_withdrawn_is_by_who_looked(house: House) -> None:
+    source = house.add()
+    house.look(source)
+    house.take(source)
+    del WORLD.documents["b"]
+    house.look(source, actor=ADMIN.actor)
+    with reading(house.engine) as session:
+        entry = session.scalars(select(AuditEntry).filter_by(action="reference.withdrawn")).one()
+    assert entry.actor == "person:ada"
+
+
 def test_tables_of_facts_become_market_facts_all_or_none(house: House) -> None:
     header = "asset_id,metric,value,unit,source,as_of\n"
     good = f"{header}bitcoin,price,67123.45,USD,Desk,2026-11-24T12:00:00Z\n"
