@@ -174,7 +174,7 @@ def compare(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Show where two services differ by more than is allowed. Exit code 1 if any do."""
     from cryptocontent.errors import Refused
     from cryptocontent.knowledge.divergence import divergences
-    from cryptocontent.knowledge.market_data import OFF, load_config
+    from cryptocontent.knowledge.market_data import load_config, off
     from cryptocontent.storage import reading
     from cryptocontent.storage.types import utc_now
 
@@ -182,7 +182,7 @@ def compare(project: ProjectOption = None, as_json: JsonOption = False) -> None:
     with reading(current.engine) as session:
         config = load_config(session, name)
         if config is None:
-            raise Refused(OFF)
+            raise Refused(off(session, name))
         rows = [one.row() for one in divergences(session, name, config, utc_now())]
     columns = {
         "asset_id": "Asset",

@@ -84,7 +84,8 @@ class CoinGecko:
     def __init__(self, settings: Settings) -> None:
         key = settings.coingecko_api_key.get_secret_value()
         plan = "pro" if (urlsplit(settings.coingecko_url).hostname or "").startswith("pro-") else "demo"
-        self._http = _Http(self.name, settings.coingecko_url, {f"x-cg-{plan}-api-key": key} if key else {})
+        headers = {f"x-cg-{plan}-api-key": key} if key else {}
+        self._http = _Http(self.name, settings.coingecko_url, headers, key)
 
     def current(self, ids: Sequence[str], currencies: Sequence[str]) -> Stated:
         for some in _batches(ids, _IDS_PER_REQUEST):
@@ -212,8 +213,8 @@ PROVIDERS: dict[str, type[CoinGecko] | type[DefiLlama]] = {"coingecko": CoinGeck
 class _Http:
     """GETs of JSON, tried again for a while where that may help."""
 
-    def __init__(self, name: str, base_url: str, headers: Mapping[str, str]) -> None:
-        self._name, self._base_url = name, base_url.rstrip("/")
+    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], secret: str = "") -> None:
+        self._name, self._base_url, self._secret = name, base_url.rstrip("/"), secret
         self._client = httpx.Client(timeout=_SECONDS, headers={"accept": "application/json", **headers})
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
@@ -239,7 +240,8 @@ class _Http:
                     time.sleep(asked)
                     continue  # to wait as one was told is no failed try
                 elif response.status_code < 500:
-                    raise Refused(f"{self._name} answered {response.status_code} to {path}{_said(response)}")
+                    said = _said(response, self._secret)
+                    raise Refused(f"{self._name} answered {response.status_code} to {path}{said}")
             tries += 1
             if tries == _TRIES:
                 break
@@ -247,8 +249,8 @@ class _Http:
         raise Unavailable(problem)
 
 
-def _said(response: httpx.Response) -> str:
-    """The service's own words, cut short. It has the key in a header, and does not repeat it."""
+def _said(response: httpx.Response, secret: str) -> str:
+    """The service's own words, cut short, without the key, should it repeat that."""
     try:
         data = response.json()
     except ValueError:
@@ -257,7 +259,9 @@ def _said(response: httpx.Response) -> str:
     for name in ("error", "status", "error_message", "message"):
         if isinstance(words, dict) and words.get(name):
             words = words[name]
-    return f": {words[:300]}" if isinstance(words, str) and words else ""
+    if not isinstance(words, str) or not words:
+        return ""
+    return f": {(words.replace(secret, '…') if secret else words)[:300]}"
 
 
 def _retry_after(response: httpx.Response) -> float | None:

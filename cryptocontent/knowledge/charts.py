@@ -162,11 +162,16 @@ def thinned(points: Sequence[tuple[datetime, float]]) -> list[tuple[datetime, fl
 
 def rendered(series: Sequence[Series]) -> tuple[bytes, bytes]:
     """PNG (1200 × 675) and SVG of the same figure."""
-    import matplotlib
+    from matplotlib import style
 
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "cryptocontent", "svg.fonttype": "path", "font.family": "DejaVu Sans"}
-    ):
+    settings = {
+        "svg.hashsalt": "cryptocontent",
+        "svg.fonttype": "path",
+        "font.family": "DejaVu Sans",
+        "text.parse_math": False,  # a source's name may hold `$`
+    }
+    # `after_reset`: a person's own matplotlibrc makes no other picture.
+    with style.context(settings, after_reset=True):
         figure = _figure(series)
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})

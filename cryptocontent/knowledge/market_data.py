@@ -49,26 +49,32 @@ class MarketConfig(BaseModel):
     divergence_minutes: int = Field(60, ge=1, le=1440)
 
     @model_validator(mode="after")
-    def _named_assets(self) -> Self:
+    def _consistent(self) -> Self:
+        problems = []
+        for field_name in ("providers", "assets", "currencies", "metrics"):
+            problems += [f"{field_name}: {one!r} stands twice" for one in _twice(getattr(self, field_name))]
         for field_name in ("ids", "tvl"):
-            if unknown := sorted(set(getattr(self, field_name)) - set(self.assets)):
-                raise ValueError(f"{field_name}: {unknown[0]!r} is none of assets")
+            unknown = sorted(set(getattr(self, field_name)) - set(self.assets))
+            problems += [f"{field_name}: {one!r} is none of assets" for one in unknown]
         if self.tvl and "defillama" not in self.providers:
-            raise ValueError("tvl: only defillama states it; add it to providers")
-        if self.providers == ("defillama",) and "usd" not in self.currencies:
-            raise ValueError("currencies: defillama states usd only; add it, or coingecko to providers")
-        for provider in self.providers:
-            ids = [self.id_of(asset, provider) for asset in self.assets]
-            if twice := sorted({one for one in ids if ids.count(one) > 1}):
-                raise ValueError(f"ids: two assets are {twice[0]!r} at {provider}")
-        locked = list(self.tvl.values())
-        if twice := sorted({one for one in locked if locked.count(one) > 1}):
-            raise ValueError(f"tvl: {twice[0]!r} stands twice")
+            problems.append("tvl: only defillama states it; add it to providers")
+        if set(self.providers) == {"defillama"} and "usd" not in self.currencies:
+            problems.append("currencies: defillama states usd only; add it, or coingecko to providers")
+        for provider in dict.fromkeys(self.providers):
+            ids = [self.id_of(asset, provider) for asset in dict.fromkeys(self.assets)]
+            problems += [f"ids: two assets are {one!r} at {provider}" for one in _twice(ids)]
+        problems += [f"tvl: {one!r} stands twice" for one in _twice(list(self.tvl.values()))]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     def id_of(self, asset: str, provider: str) -> str:
         """The service's id of an asset."""
         return next((id_ for name, id_ in self.ids.get(asset, {}).items() if name == provider), asset)
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted({one for one in names if names.count(one) > 1})
 
 
 @dataclass(slots=True)
@@ -88,23 +94,21 @@ def set_config(session: Session, project_id: str, text: str, by: Person) -> Mark
     """Set a project's configuration from YAML. `Refused` names every problem."""
     by.require("administer")
     get_project(session, project_id)
+    lock(session, project_id)
     try:
-        config = MarketConfig.model_validate(yaml.safe_load(text) or {})
+        given = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise Refused(f"market data: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors()
-        ]
-        raise Refused("market data: " + "; ".join(problems)) from None
-    lock(session, project_id)
-    assets = {asset.id for asset in load_rules(session, project_id).assets.assets}
-    if unknown := [asset for asset in config.assets if asset not in assets]:
-        raise Refused(
-            f"market data: assets: {', '.join(map(repr, unknown))}: not in the project's rules "
-            "(`cryptocontent rules show assets`)"
-        )
+    config, problems = _validated(given)
+    named = given.get("assets") if isinstance(given, dict) else None
+    known = {asset.id for asset in load_rules(session, project_id).assets.assets}
+    listed = named if isinstance(named, list) else []
+    unknown = [one for one in listed if isinstance(one, str) and one not in known]
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        problems.append(f"assets: {names}: not in the project's rules (`cryptocontent rules show assets`)")
+    if problems or config is None:
+        raise Refused("market data: " + "; ".join(problems))
     source = _source(session, project_id)
     content = config.model_dump(mode="json")
     if source is None or source.status == "removed":
@@ -119,6 +123,19 @@ def set_config(session: Session, project_id: str, text: str, by: Person) -> Mark
     return config
 
 
+def _validated(given: Any) -> tuple[MarketConfig | None, list[str]]:
+    try:
+        return MarketConfig.model_validate(given), []
+    except ValidationError as error:
+        problems = []
+        for one in error.errors():
+            place = ".".join(map(str, one["loc"])) or "file"
+            # Our own check of the whole names the fields itself.
+            ours = one["type"] == "value_error"
+            problems.append(one["msg"].removeprefix("Value error, ") if ours else f"{place}: {one['msg']}")
+        return None, problems
+
+
 def _source(session: Session, project_id: str) -> Source | None:
     return session.scalar(select(Source).filter_by(project_id=project_id, kind=KIND, name=KIND))
 
@@ -129,6 +146,14 @@ def load_config(session: Session, project_id: str) -> MarketConfig | None:
     if source is None or source.status != "active":
         return None
     return MarketConfig.model_validate(source.config)
+
+
+def off(session: Session, project_id: str) -> str:
+    """Why nothing is fetched for a project that has no configuration in force, and what to do."""
+    source = _source(session, project_id)
+    if source is not None and source.status == "paused":
+        return f"market data of project {project_id!r} is paused: `cryptocontent source resume {KIND}`"
+    return f"project {project_id!r} has no market data: `cryptocontent market set FILE.yaml`"
 
 
 def configured_projects(engine: Engine) -> list[str]:
@@ -150,8 +175,8 @@ def fetch_facts(
     for a day that is not over."""
     with reading(engine) as session:
         config = load_config(session, project_id)
-    if config is None:
-        raise Refused(f"project {project_id!r} has no market data: `cryptocontent market set FILE.yaml`")
+        if config is None:
+            raise Refused(off(session, project_id))
     today = utc_now().date()
     if days and max(days) >= today:
         raise Refused(f"day {max(days)}: it is not over; the newest is the day before {today}")

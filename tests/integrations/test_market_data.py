@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from cryptocontent.errors import Refused
 from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Quote, Trouble, Unavailable
@@ -122,6 +122,16 @@ def test_a_refusal_is_told_in_the_services_words_and_without_the_key(
     # One unknown id is its own trouble.
     assert isinstance(quotes[0], Trouble) and "coin not found" in quotes[0].reason
     assert len(quotes) == 4
+
+
+def test_a_service_that_repeats_the_key_does_not_spread_it(settings: Settings) -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        key = dict(scope["headers"])[b"x-cg-demo-api-key"].decode()
+        await JSONResponse({"error": f"the key {key} is not known"}, 401)(scope, receive, send)
+
+    with serving(echo) as url, pytest.raises(Refused, match="is not known") as refused:
+        list(CoinGecko(settings.model_copy(update={"coingecko_url": url})).current(["bitcoin"], ["usd"]))
+    assert KEY not in str(refused.value)
 
 
 def test_what_came_before_a_service_breaks_off_stands(market: Market, settings: Settings) -> None:

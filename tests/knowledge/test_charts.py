@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import matplotlib
 import pytest
 from defusedxml import ElementTree
 from hypothesis import given
@@ -98,6 +99,22 @@ def test_the_same_facts_make_the_same_bytes() -> None:
     points = tuple((FIRST + timedelta(hours=hour), 100.0 + hour % 7) for hour in range(500))
     series = [Series("Bitcoin", "price", "USD", "CoinGecko", points)]
     assert rendered(series) == rendered(series)
+
+
+@pytest.mark.parametrize("source", [r"Desk $\frac$", "$A$ and $B$"])
+def test_a_source_may_have_any_name(source: str) -> None:
+    points = tuple((FIRST + timedelta(hours=hour), 100.0 + hour) for hour in range(5))
+    png, svg = rendered([Series("Bitcoin", "price", "USD", source, points)])
+    assert png.startswith(b"\x89PNG") and b"</svg>" in svg
+
+
+def test_a_matplotlibrc_of_ones_own_makes_no_other_picture() -> None:
+    points = tuple((FIRST + timedelta(hours=hour), 100.0 + hour) for hour in range(5))
+    series = [Series("Bitcoin", "price", "USD", "CoinGecko", points)]
+    plain = rendered(series)
+    with matplotlib.rc_context({"axes.facecolor": "black", "savefig.dpi": 50}):
+        assert rendered(series) == plain
+        assert matplotlib.rcParams["axes.facecolor"] == "black"
 
 
 @given(st.integers(MOST_POINTS - 2, MOST_POINTS * 3), st.integers(0, 2**32))

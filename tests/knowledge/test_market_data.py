@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from cryptocontent.audit import Actor, verify
 from cryptocontent.content.projects import create_project
+from cryptocontent.content.rules.files import Asset
 from cryptocontent.errors import NotAllowed, Refused
 from cryptocontent.identity import Person
 from cryptocontent.knowledge.divergence import divergences, raise_divergences
@@ -20,14 +21,24 @@ from cryptocontent.knowledge.market_data import (
     set_config,
     shown_config,
 )
-from cryptocontent.knowledge.market_facts import newest
+from cryptocontent.knowledge.market_facts import newest, statement
+from cryptocontent.knowledge.research import freeze
 from cryptocontent.settings import Settings
 from cryptocontent.storage import reading, writing
-from cryptocontent.storage.models import Alert, MarketFact
+from cryptocontent.storage.models import (
+    Alert,
+    Brief,
+    MarketFact,
+    Research,
+    Source,
+    Template,
+    TemplateVersion,
+)
 from cryptocontent.storage.types import utc_now
 from tests.fakes.market import Coin, Fault, Market, environment, market_server
 
 ADMIN, RUN = Person("ada", "admin"), Actor("run", "r")
+BITCOIN = Asset(id="bitcoin", ticker="BTC", name="Bitcoin")
 CONFIG = """
 providers: [coingecko, defillama]
 assets: [bitcoin, ethereum]
@@ -160,6 +171,12 @@ def test_a_configuration_names_all_that_is_wrong(engine: Engine) -> None:
             "two assets are 'bitcoin'",
         ),
         ("providers: [coingecko]\nassets: [bitcoin]\nkey: x\n", "key: "),
+        ("- coingecko\n", "file: "),
+        (
+            "providers: [coingecko, coingecko]\nassets: [bitcoin, nocoin]\ntvl: {aave: 'chain:B'}\n",
+            "'coingecko' stands twice; tvl: 'aave' is none of assets; tvl: only defillama.*'nocoin'",
+        ),
+        ("providers: [coingecko]\nassets: [nocoin]\ncurrencies: [US]\n", "currencies.0: .*'nocoin'"),
     ):
         with writing(engine) as session, pytest.raises(Refused, match=wrong):
             set_config(session, "p", text, ADMIN)
@@ -225,6 +242,45 @@ def test_only_facts_of_about_the_same_time_are_compared(engine: Engine) -> None:
         (found,) = divergences(session, "p", config, noon + timedelta(hours=2))
         assert (found.low.source, found.high.source) == ("C", "B")
         assert divergences(session, "p", config, noon + timedelta(days=3)) == []
+
+
+def test_who_paused_it_is_told_how_to_go_on(project: Engine, settings: Settings) -> None:
+    with writing(project) as session:
+        session.scalars(select(Source)).one().status = "paused"
+    with pytest.raises(Refused, match="paused: `cryptocontent source resume market`"):
+        fetch_facts(project, settings, "p", RUN)
+
+
+SPEC = {
+    "name": "note",
+    "title": "{{ coin }}",
+    "words": {"min": 5, "max": 500},
+    "variables": {"coin": {"type": "asset_id"}},
+    "sections": [{"heading": "What", "query": "{{ coin }}", "words": {"min": 5, "max": 500}}],
+}
+
+
+def test_a_brief_about_an_asset_has_fetched_facts_in_its_research(
+    project: Engine, settings: Settings, market: Market
+) -> None:
+    at, value = market.coins["bitcoin"].prices[-1]
+    fetch_facts(project, settings, "p", RUN)
+    with writing(project) as session:
+        session.add(Template(id="t", project_id="p", name="note", version_id="tv"))
+        session.flush()
+        version = {"id": "tv", "template_id": "t", "number": 1, "content_hash": "h", "spec": SPEC}
+        session.execute(insert(TemplateVersion), [version])
+        brief = {"id": "b", "project_id": "p", "template_version_id": "tv", "title": "T", "origin": "test"}
+        session.execute(insert(Brief), [brief | {"variables": {"coin": "bitcoin"}, "content_hash": "b"}])
+    frozen, missing = freeze(project, lambda queries: [[] for _ in queries], ["b"])
+    assert not missing
+    with reading(project) as session:
+        ids = session.get_one(Research, frozen["b"].research_id).facts
+        cited = {one.metric: one for one in session.scalars(select(MarketFact).where(MarketFact.id.in_(ids)))}
+        assert set(cited) == {"price", "market_cap", "volume_24h"}
+        price = cited["price"]
+        assert (price.value, price.as_of, price.source) == (value, at, "CoinGecko")
+        assert statement(price, BITCOIN).startswith(f"The price of Bitcoin was {value:,.0f} USD on ")
 
 
 def test_days_of_the_past_are_dates(project: Engine) -> None:
