@@ -24,6 +24,9 @@ collect_market_facts = define_asset_job(
 )
 
 
+_DAYS_LOOKED_BACK = 7
+
+
 @schedule(
     cron_schedule="20 0 * * *",
     execution_timezone="UTC",
@@ -31,11 +34,15 @@ collect_market_facts = define_asset_job(
     default_status=DefaultScheduleStatus.RUNNING,
 )
 def market_facts_daily(context: ScheduleEvaluationContext, platform: PlatformResource) -> Any:
-    """The facts of the day that has just ended."""
+    """The facts of the day that has just ended, and of those of the week before it that are missing."""
     if not configured_projects(platform.engine):
         return SkipReason(OFF)
-    day = (context.scheduled_execution_time - timedelta(days=1)).strftime("%Y-%m-%d")
-    return RunRequest(run_key=day, partition_key=day)
+    today = context.scheduled_execution_time
+    there = context.instance.get_materialized_partitions(market_facts.key)
+    days = [(today - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in range(1, _DAYS_LOOKED_BACK + 1)]
+    return [
+        RunRequest(run_key=f"{day}:{today:%Y-%m-%d}", partition_key=day) for day in days if day not in there
+    ]
 
 
 @schedule(

@@ -111,12 +111,18 @@ def test_services_that_differ_fail_the_check_and_raise_one_alert(house: House) -
     assert not evaluation.passed and "DefiLlama" in str(evaluation.metadata["table"].value)
 
 
-def test_schedules_are_off_until_a_project_asks_and_then_ask_for_the_day_that_ended(house: House) -> None:
+def test_schedules_are_off_until_a_project_asks_and_then_ask_for_the_day_that_ended(
+    house: House, tmp_path: Path
+) -> None:
     at = datetime(2026, 11, 25, 0, 20, tzinfo=UTC)
+
+    # Schedules open the instance by its reference, which one in memory has not.
+    (tmp_path / "kept").mkdir()
+    kept = DagsterInstance.local_temp(str(tmp_path / "kept"))
 
     def ticks() -> list[Any]:
         return [
-            one(build_schedule_context(house.instance, at, resources={"platform": house.platform}))
+            one(build_schedule_context(kept, at, resources={"platform": house.platform}))
             for one in (market_facts_daily, market_facts_hourly)
         ]
 
@@ -125,5 +131,5 @@ def test_schedules_are_off_until_a_project_asks_and_then_ask_for_the_day_that_en
     assert house.run("fetch_market_facts").success and house.market.asked == []
     house.configure()
     daily, hourly = ticks()
-    assert isinstance(daily, RunRequest) and daily.partition_key == "2026-11-24"
+    assert [one.partition_key for one in daily] == [f"2026-11-{day}" for day in range(24, 17, -1)]
     assert isinstance(hourly, RunRequest) and hourly.run_key == "2026-11-25T00"
