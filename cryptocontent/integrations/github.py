@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from cryptocontent.errors import Refused
-from cryptocontent.integrations.github_access import TIMEOUT, Missing, Unavailable, client, explained, off
+from cryptocontent.integrations.github_access import TIMEOUT, Missing, client, explained, off
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptocontent.errors import Explained, Refused
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ _SECONDARY_SECONDS = 60.0  # what GitHub's documentation asks for when it names 
 _CREDENTIALS_SECONDS = 900.0
 _TOKENS = re.compile(r"\b(?:gh[opsru]_\w+|github_pat_\w+|eyJ[\w-]+\.[\w-]+\.[\w-]+)")
 _MESSAGE = 300
-
-
-class Unavailable(Explained, ConnectionError):
-    """GitHub does not answer, or asks for patience: `seconds`, if it said for how long."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 class Missing(Refused):

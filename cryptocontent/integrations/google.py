@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cryptocontent.errors import Explained, Refused
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 READ = "https://www.googleapis.com/auth/drive.readonly"
@@ -33,15 +34,6 @@ _MESSAGE = 300
 _CHUNK = 1 << 20
 _ERROR_BYTES = 100_000
 T = TypeVar("T")
-
-
-class Unavailable(Explained, ConnectionError):
-    """Google does not answer, asks for patience, or has to be told something by a person first: `seconds`
-    until another try makes sense, if that is known."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 class Missing(Refused):

@@ -14,14 +14,8 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from cryptocontent.integrations.linear_access import (
-    Connection,
-    Missing,
-    Rejected,
-    Unavailable,
-    connected,
-    off,
-)
+from cryptocontent.integrations.linear_access import Connection, Missing, Rejected, connected, off
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 __all__ = [

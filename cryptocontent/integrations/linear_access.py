@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptocontent.errors import Explained, Refused
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,15 +34,6 @@ _TRIES = 3
 _SECRETS = re.compile(r"\blin_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 _MESSAGE = 300
 _HEADER = re.compile(r"[\x21-\x7e]+")
-
-
-class Unavailable(Explained, ConnectionError):
-    """Linear does not answer, asks for patience, or has to be told something by a person first: `seconds`
-    until another try makes sense, if that is known."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 class Missing(Refused):

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cryptocontent.errors import Explained, Refused
+from cryptocontent.errors import Refused
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 _SECONDS = 20.0
@@ -26,14 +27,6 @@ _IDS_PER_REQUEST = 100
 _DAYS_PER_REQUEST = 90  # more, and CoinGecko states midnights where it stated hours: other facts of a day
 _DAY, _HALF_AN_HOUR = timedelta(days=1), timedelta(minutes=30)
 _POINTS_PER_REQUEST = 500  # of DefiLlama's charts
-
-
-class Unavailable(Explained, ConnectionError):
-    """The service does not answer, or asks for patience: `seconds`, if it said for how long."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)

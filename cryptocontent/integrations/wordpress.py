@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from cryptocontent.errors import Explained, Refused
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 
 _SILENCE, _TOTAL = 20.0, 60.0  # seconds, of one answer
@@ -31,14 +32,6 @@ _MESSAGE = 300
 _POST_FIELDS = "id,slug,status,link,content"
 # What `status=any` leaves out is wanted too.
 _EVERY_STATUS = "publish,future,draft,pending,private,trash"
-
-
-class Unavailable(Explained, ConnectionError):
-    """The site does not answer, or asks for patience: `seconds`, if it said for how long."""
-
-    def __init__(self, message: str, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.seconds = seconds
 
 
 class Problem(Refused):

@@ -197,7 +197,8 @@ def fetch_facts(
 def _ask(
     settings: Settings, config: MarketConfig, name: str, days: Sequence[date], fetched: Fetched
 ) -> dict[Key, float]:
-    from cryptocontent.integrations.market_data import PROVIDERS, Quote, Unavailable
+    from cryptocontent.integrations.market_data import PROVIDERS, Quote
+    from cryptocontent.integrations.unavailable import Unavailable
 
     provider = PROVIDERS[name](settings)
     assets = {config.id_of(asset, name): asset for asset in config.assets}

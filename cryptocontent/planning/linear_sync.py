@@ -17,16 +17,8 @@ from sqlalchemy.orm import Session
 
 from cryptocontent.audit import lock
 from cryptocontent.errors import Explained
-from cryptocontent.integrations.linear import (
-    PAGE,
-    Issue,
-    Linear,
-    Missing,
-    Rejected,
-    Unavailable,
-    off,
-    open_linear,
-)
+from cryptocontent.integrations.linear import PAGE, Issue, Linear, Missing, Rejected, off, open_linear
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.planning.linear_issues import (
     ACTOR,
     Applied,

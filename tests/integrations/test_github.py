@@ -10,7 +10,8 @@ import pytest
 
 from cryptocontent.errors import Explained, Refused
 from cryptocontent.integrations.github import open_repository
-from cryptocontent.integrations.github_access import Unavailable, off
+from cryptocontent.integrations.github_access import off
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 from tests.fakes.github import TOKEN, Access, Fault, GitHub, app_key, environment, github_server
 

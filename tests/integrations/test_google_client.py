@@ -19,10 +19,10 @@ from cryptocontent.integrations.google import (
     PageTokenExpired,
     Patience,
     TooLarge,
-    Unavailable,
     off,
 )
 from cryptocontent.integrations.google_drive import DOCUMENT, Drive, open_drive
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 from tests.fakes import google as fake
 from tests.fakes.google import DOCX, PERSON, SERVICE_ACCOUNT, Fault, google_server

@@ -9,8 +9,9 @@ import pytest
 from graphql import parse
 
 from cryptocontent.integrations import linear_access
-from cryptocontent.integrations.linear import Missing, Rejected, Unavailable, off, open_linear, read_issue
+from cryptocontent.integrations.linear import Missing, Rejected, off, open_linear, read_issue
 from cryptocontent.integrations.linear_access import MOST_COMPLEXITY
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 from tests.fakes.linear import Linear, Node, application_environment, environment, linear_server, sample
 from tests.fakes.linear.complexity import complexity

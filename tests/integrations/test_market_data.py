@@ -9,7 +9,8 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from cryptocontent.errors import Refused
-from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Quote, Trouble, Unavailable
+from cryptocontent.integrations.market_data import CoinGecko, DefiLlama, Quote, Trouble
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.settings import Settings
 from tests.fakes.market import KEY, Coin, Fault, Market, environment, market_server
 from tests.fakes.serving import serving

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from cryptocontent.errors import Refused
-from cryptocontent.integrations import google
+from cryptocontent.integrations import google, unavailable
 from cryptocontent.integrations.google import FETCHING, Denied, Missing, PageTokenExpired, TooLarge
 from cryptocontent.integrations.google_drive import (
     ARTICLE,
@@ -148,7 +148,7 @@ def _in_the_seams_words() -> Iterator[None]:
     try:
         yield
         return
-    except google.Unavailable as error:
+    except unavailable.Unavailable as error:
         problem = Unavailable(str(error), error.seconds)
     raise problem
 

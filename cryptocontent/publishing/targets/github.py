@@ -12,7 +12,8 @@ from typing import Any
 
 from cryptocontent.errors import Refused
 from cryptocontent.integrations.github import Commit, Pull, Repository, open_repository
-from cryptocontent.integrations.github_access import Unavailable, off
+from cryptocontent.integrations.github_access import off
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.publishing.targets.github_plan import (
     Plan,
     check_config,

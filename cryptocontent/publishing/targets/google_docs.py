@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptocontent.errors import Refused
-from cryptocontent.integrations.google import Denied, Missing, Patience, Unavailable, off, who
+from cryptocontent.integrations.google import Denied, Missing, Patience, off, who
 from cryptocontent.integrations.google_drive import ARTICLE, DOCUMENT, Drive, File, open_drive
+from cryptocontent.integrations.unavailable import Unavailable
 from cryptocontent.publishing.targets.seam import Delivered, Parcel, TryLater
 from cryptocontent.publishing.word import to_docx
 from cryptocontent.settings import Settings

@@ -18,15 +18,8 @@ from urllib.parse import urlsplit
 
 from cryptocontent.content.text import slugify
 from cryptocontent.errors import Refused
-from cryptocontent.integrations.wordpress import (
-    Media,
-    Post,
-    Problem,
-    Unavailable,
-    WordPress,
-    is_loopback,
-    open_site,
-)
+from cryptocontent.integrations.unavailable import Unavailable
+from cryptocontent.integrations.wordpress import Media, Post, Problem, WordPress, is_loopback, open_site
 from cryptocontent.publishing.fragments import Fragment, Shown
 from cryptocontent.publishing.render import to_html
 from cryptocontent.publishing.targets.seam import Delivered, Parcel, TryLater
