@@ -9,7 +9,6 @@ from dagster import RunRequest, SensorResult, SkipReason
 from dagster import SensorEvaluationContext as Context
 
 from cryptocontent.assets.sources import IMPORT_TAG, import_found_items, import_sources
-from cryptocontent.knowledge.sources import open_kind
 from cryptocontent.knowledge.sources.store import due_sources, look_at, watched
 from cryptocontent.resources.platform import PlatformResource
 from cryptocontent.sensors.under_way import under_way
@@ -38,7 +37,7 @@ def watch(
         looked = look_at(platform.engine, platform.settings, source.id, seconds=min(left, _LONGEST_LOOK))
         news = f"{looked.found} new or changed, {looked.gone} gone"
         told.append(f"{source.project_id}/{source.name}: {looked.error or news}")
-        if open_kind(source.kind).off(platform.settings):
+        if looked.off:
             off_now.add(source.id)
         if looked.gone:
             withdrawn.setdefault(source.project_id, set()).add(source.id)

@@ -33,13 +33,15 @@ _STATUSES = ("active", "paused", "removed")
 @dataclass(slots=True)
 class Looked:
     """What a look at a source did: how many new or changed items it found, how many are gone, how many pages
-    it saved; `more` if it ran out of time; `error` if it could not go on, and why."""
+    it saved; `more` if it ran out of time; `error` if it could not go on, and why; `off` if that is for want
+    of settings."""
 
     found: int = 0
     gone: int = 0
     pages: int = 0
     more: bool = False
     error: str = ""
+    off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def look_at(
         full,
     )
     looked.error = kind.off(settings)
+    looked.off = bool(looked.error)
     cursor = source.cursor
     try:
         for page in kind.discover(look) if not looked.error else ():
