@@ -185,7 +185,12 @@ class _Batch:
             if isinstance(result, _Loaded):
                 loaded.append((item, result))
             elif isinstance(result, Facts):
-                self._save_facts(item, result)
+                try:
+                    self._save_facts(item, result)
+                except DatabaseUnavailable:
+                    raise
+                except Exception as error:
+                    self._cannot_be_saved(item, error)
             else:
                 self._settle(item, result)
         if loaded:
@@ -227,10 +232,12 @@ class _Batch:
                 for one in loaded:
                     self._save_or_tell([one])
                 return
-            item = loaded[0][0]
-            log.exception("item %s of source %s", item.external_id, item.source_id)
-            reason = f"it can't be saved (unexpected {type(error).__name__}; the log says more)"
-            self._settle(item, _Trouble(reason, again=True))
+            self._cannot_be_saved(loaded[0][0], error)
+
+    def _cannot_be_saved(self, item: SourceItem, error: Exception) -> None:
+        log.error("item %s of source %s", item.external_id, item.source_id, exc_info=error)
+        reason = f"it can't be saved (unexpected {type(error).__name__}; the log says more)"
+        self._settle(item, _Trouble(reason, again=True))
 
     def _wait(self, seconds: float) -> None:
         """The source asked for patience: none of its items is asked for before."""

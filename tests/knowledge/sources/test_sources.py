@@ -249,6 +249,16 @@ def test_an_item_that_breaks_stops_no_other(house: House) -> None:
     assert house.item("a").status == "failed" and house.item("a").not_before is not None
 
 
+def test_facts_that_can_not_be_saved_stop_no_other(house: House) -> None:
+    row = "asset_id,metric,value,unit,source,as_of\nbitcoin,price,1,USD,De\0sk,2026-11-24T12:00:00Z\n"
+    WORLD.troubles["a"] = Facts(row.encode())  # Postgres takes no NUL in a text
+    source = house.add()
+    house.look(source)
+    house.take(source)
+    assert house.statuses() == {"b": "active", "c": "active"}
+    assert house.item("a").status == ("failed" if house.engine.name == "postgresql" else "imported")
+
+
 def test_an_importer_that_is_late_overwrites_nothing_newer(house: House) -> None:
     source = house.add(prefix="a")
     house.look(source)
